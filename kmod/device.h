@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The door: see device.c.
+ */
+#ifndef LETHE_DEVICE_H
+#define LETHE_DEVICE_H
+
+int lethe_device_init(void);
+void lethe_device_exit(void);
+
+#endif /* LETHE_DEVICE_H */

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Secret pages as a file descriptor: see region.c.
+ */
+#ifndef LETHE_REGION_H
+#define LETHE_REGION_H
+
+#include <linux/types.h>
+
+int lethe_region_create(u64 length);
+u64 lethe_region_count(void);
+int lethe_region_frames(int fd, u64 *frames, u64 room, u64 *total);
+
+#define LETHE_REGION_ALL	(-1)
+
+#endif /* LETHE_REGION_H */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * The door to lethe.ko: what /dev/lethe understands.
+ *
+ * This header is the ABI and its manual, for the module, for C11 and C++17
+ * programs and for BPF programs alike. It never holds a pointer, a long or
+ * anything else whose size depends on who compiles it.
+ *
+ * Every call takes the address of one structure whose first member is that
+ * structure's size as the caller knows it, as clone3(2) and openat2(2) do:
+ *
+ *   - a structure shorter than its first published form is EINVAL;
+ *   - a longer one whose unknown tail is all zero is accepted, and the tail is
+ *     left alone;
+ *   - a longer one with anything else in its tail, or longer than a page, is
+ *     E2BIG;
+ *   - an unknown flag or a reserved member that is not zero is EINVAL.
+ *
+ * The size bits of a command's number are not looked at, so a program built
+ * with a later header runs on an earlier module as long as it asks for nothing
+ * that the module does not know.
+ */
+#ifndef _UAPI_LINUX_LETHE_H
+#define _UAPI_LINUX_LETHE_H
+
+#ifndef __VMLINUX_H__
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#endif
+
+/* The ABI's version: raised when a structure or a code is added. */
+#define LETHE_ABI_VERSION	1
+
+#define LETHE_DEVICE		"/dev/lethe"
+
+/**
+ * struct lethe_create - a new region
+ * @size: sizeof(struct lethe_create)
+ * @flags: none are defined: zero
+ * @length: bytes, more than zero; rounded up to whole pages
+ *
+ * LETHE_IOC_CREATE returns a close-on-exec file descriptor of a region: zeroed
+ * pages that are no longer in the kernel's direct map, all of them allocated
+ * already, so that no later touch can fail. Map it with mmap(MAP_SHARED), from
+ * any page offset, without PROT_EXEC. A child of fork() has no mapping of it.
+ * The pages are wiped in the very call that gives up the last descriptor or
+ * mapping, whichever way the process ends.
+ *
+ * Errors: EINVAL (length zero, a flag), E2BIG (a tail; a length past what a
+ * file can have), ENOMEM (RLIMIT_MEMLOCK without CAP_IPC_LOCK, the memory
+ * cgroup, or no memory), EMFILE and ENFILE as for open(2).
+ */
+struct lethe_create {
+	__u32 size;
+	__u32 flags;
+	__u64 length;
+};
+
+/* What LETHE_IOC_WIPE wipes: exactly one of these for now. */
+#define LETHE_WIPE_RANGE	(1U << 0)	/* [start, start + length) */
+
+/**
+ * struct lethe_wipe - wipe a part of a task
+ * @size: sizeof(struct lethe_wipe)
+ * @flags: LETHE_WIPE_RANGE
+ * @tid: whose; 0 is the caller, and the only one understood so far
+ * @reserved: zero
+ * @start: first byte; need not be aligned
+ * @length: bytes; zero is EINVAL
+ * @wiped: returns the bytes zeroed, also when the call fails half-way
+ *
+ * LETHE_WIPE_RANGE zeroes what is resident of the range and populates nothing:
+ * a page that was never touched stays untouched. Bytes that the caller could
+ * not write itself (unmapped, read-only, PROT_NONE) are skipped, and missing
+ * from @wiped.
+ *
+ * Errors: EINVAL (no flag, an unknown one, length zero, the end wraps round),
+ * EFAULT (the range reaches past user space, or the structure cannot be read),
+ * ESRCH (a tid that is not the caller's), EINTR (killed; @wiped is true),
+ * E2BIG.
+ */
+struct lethe_wipe {
+	__u32 size;
+	__u32 flags;
+	__s32 tid;
+	__u32 reserved;
+	__u64 start;
+	__u64 length;
+	__u64 wiped;
+};
+
+/* lethe_query.flags */
+#define LETHE_QUERY_FRAMES	(1U << 0)	/* fill @frames; CAP_SYS_ADMIN */
+#define LETHE_QUERY_REGION	(1U << 1)	/* of the region @fd alone */
+
+/* lethe_query.features: what this module, on this machine, does */
+#define LETHE_FEATURE_REGIONS	(1ULL << 0)	/* LETHE_IOC_CREATE */
+#define LETHE_FEATURE_WIPE_RANGE (1ULL << 1)	/* LETHE_WIPE_RANGE, the caller */
+
+/**
+ * struct lethe_query - what the module is and holds
+ * @size: sizeof(struct lethe_query)
+ * @flags: zero, or LETHE_QUERY_FRAMES with or without LETHE_QUERY_REGION
+ * @version: returns LETHE_ABI_VERSION of the module
+ * @page_size: returns the bytes of a page, and of a frame
+ * @features: returns LETHE_FEATURE_* bits
+ * @blocks: returns the blocks that are out of the direct map now
+ * @block_size: returns the bytes of a block
+ * @pages_used: returns the pages in regions now
+ * @pages_free: returns the pages of blocks that are in no region
+ * @regions: returns the regions alive now
+ * @fd: with LETHE_QUERY_REGION, a descriptor that LETHE_IOC_CREATE returned
+ * @nr_frames: with LETHE_QUERY_FRAMES, how many numbers @frames has room for;
+ *	returns how many there are, which may be more than were written
+ * @frames: address of an array of __u64 frame numbers
+ *
+ * Errors: EINVAL (flags; LETHE_QUERY_REGION alone), EPERM (frames without
+ * CAP_SYS_ADMIN in the first user namespace), EBADF (@fd is not open, or not a
+ * region), EFAULT, E2BIG.
+ */
+struct lethe_query {
+	__u32 size;
+	__u32 flags;
+	__u32 version;
+	__u32 page_size;
+	__u64 features;
+	__u64 blocks;
+	__u64 block_size;
+	__u64 pages_used;
+	__u64 pages_free;
+	__u64 regions;
+	__s32 fd;
+	__u32 nr_frames;
+	__u64 frames;
+};
+
+/*
+ * A magic number of our own, far from the VFS's: a bare 1 or 2 is answered
+ * there (FIBMAP, FIGETBSZ) before a driver sees it.
+ */
+#define LETHE_IOC_MAGIC		0xb7
+#define LETHE_IOC_CREATE	_IOWR(LETHE_IOC_MAGIC, 0x10, struct lethe_create)
+#define LETHE_IOC_WIPE		_IOWR(LETHE_IOC_MAGIC, 0x11, struct lethe_wipe)
+#define LETHE_IOC_QUERY		_IOWR(LETHE_IOC_MAGIC, 0x12, struct lethe_query)
+
+#endif /* _UAPI_LINUX_LETHE_H */

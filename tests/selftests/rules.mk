@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+#
+# selftests: one program a subject, each a KTAP document. Those of the device
+# stand alone (libc and one header); those of the library are linked with it.
+
+SELFTEST_O := $(O)/tests/selftests
+DEVICE_SELFTESTS := device region reach charge wipe_range
+LIBRARY_SELFTESTS := section ways limits
+SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
+
+.PHONY: selftests
+selftests: $(SELFTESTS)
+
+$(SELFTEST_O)/%.o: tests/selftests/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -Iuser/include -c -o $@ $<
+
+$(SELFTEST_O)/%.o: tests/selftests/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS)): $(SELFTEST_O)/%: $(SELFTEST_O)/%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# How a register is filled and looked at belongs to several of these.
+SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)
+
+$(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
+		$(SELFTEST_O)/%.o $(SELFTEST_REGISTERS) $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
+		-o $@ $(filter %.o,$^) -L$(O)/lib -llethe -pthread
+
+# Natively, on each fallback; on the module in the virtual machine.
+SELFTEST_TAP := $(FALLBACKS:%=$(O)/tap/selftests-%.tap)
+$(SELFTEST_TAP): $(O)/tap/selftests-%.tap: \
+		$(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)) .FORCE
+	$(call say,TEST,selftests on $*)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)for test in $(LIBRARY_SELFTESTS); do \
+		LETHE_BACKEND=$* timeout 120 $(SELFTEST_O)/$$test >>$@ || \
+			echo "# $$test ended with status $$?" >>$@; \
+	done
+
+-include $(wildcard $(SELFTEST_O)/*.d)
