@@ -42,13 +42,18 @@ FALLBACKS := memfd_secret mlock
 
 .DEFAULT_GOAL := help
 
+include user/rules.mk
 include kmod/rules.mk
 include tests/selftests/rules.mk
+include tests/unit/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
 .PHONY: deps-run deps-test deps-vm deps-check
 deps-run deps-test deps-vm deps-check: deps-%:
 	@.ci/deps $*
+
+.PHONY: lib
+lib: $(LIBRARIES) ## liblethe and liblethe-malloc
 
 .PHONY: clean
 clean: ## Remove what was built; downloads stay

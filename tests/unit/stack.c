@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+/* Secret stacks: zeroed, guarded, used again. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <string.h>
+
+#include "internal.h"
+
+static struct stack *take(void)
+{
+	struct stack *stack = NULL;
+
+	cr_assert_eq(stack_take(&stack), 0);
+	cr_assert_not_null(stack);
+	return stack;
+}
+
+Test(stack, is_zero_whichever_time_it_is_taken)
+{
+	struct stack *stack;
+	size_t i, round;
+
+	for (round = 0; round < 3; round++) {
+		stack = take();
+		for (i = 0; i < stack->size; i++)
+			cr_assert_eq(stack->start[i], 0);
+		memset(stack->start, 0xff, stack->size);
+		stack_give(stack);
+	}
+}
+
+Test(stack, that_is_given_back_is_taken_next)
+{
+	struct stack *a = take(), *b = take();
+
+	cr_assert_neq(a->start, b->start);
+	stack_give(a);
+	cr_assert_eq(take(), a);
+	stack_give(b);
+	cr_assert_eq(take(), b);
+}
+
+Test(stack, lies_below_ordinary_stacks)
+{
+	struct stack *stack = take();
+
+	/* gdb stops at a frame that is not above the one that it called. */
+	cr_assert_lt((uintptr_t)stack_top(stack), (uintptr_t)__builtin_frame_address(0));
+	cr_assert_eq((uintptr_t)stack_top(stack) % 16, 0);
+}
+
+Test(stack, has_nothing_below_it, .signal = SIGSEGV)
+{
+	((volatile char *)take()->start)[-1] = 1;
+}
+
+Test(stack, has_nothing_above_it, .signal = SIGSEGV)
+{
+	*(volatile char *)stack_top(take()) = 1;
+}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+#
+# liblethe.so.0, liblethe.a and liblethe-malloc.so.0.
+
+LIB_O	:= $(O)/user
+HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
+MALLOC_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/malloc*.c))
+LIB_SRC	:= message wipe backend backend_kmod backend_memfd_secret backend_mlock \
+	   space stack registers section section_x86_64 fork $(HEAP_SRC)
+LIB_OBJ	:= $(LIB_SRC:%=$(LIB_O)/%.o)
+MALLOC_OBJ := $(MALLOC_SRC:%=$(LIB_O)/%.o)
+
+LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.so
+
+# -fexceptions: an exception that passes through lethe_do() ends the section.
+# -fno-builtin in malloc's own file: gcc would turn calloc into a call of itself.
+LIB_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -fstack-protector-strong \
+	      -Iuser/include -Ikmod/uapi -Iuser/src
+MALLOC_CFLAGS := $(LIB_CFLAGS) -fno-builtin-malloc -fno-builtin-calloc \
+	      -fno-builtin-realloc -fno-builtin-free
+# nodelete: thread exits and forks call into it for as long as there is a process.
+LIB_LDFLAGS := -shared -Wl,-z,defs,-z,relro,-z,now,-z,nodelete,-z,noexecstack
+
+$(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
+$(MALLOC_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS)
+
+$(LIB_O)/%.o: user/src/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
+
+$(LIB_O)/%.o: user/src/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
+
+$(O)/lib/liblethe.so.0: $(LIB_OBJ) user/src/liblethe.map
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe.so.0 \
+		-Wl,--version-script=user/src/liblethe.map -o $@ $(LIB_OBJ)
+
+# One object, whose internal names a program cannot collide with.
+$(O)/lib/liblethe.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LD) -r -o $(LIB_O)/liblethe.o $(LIB_OBJ)
+	$(Q)objcopy --localize-hidden $(LIB_O)/liblethe.o
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(LIB_O)/liblethe.o
+
+$(O)/lib/liblethe-malloc.so.0: $(MALLOC_OBJ) $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe-malloc.so.0 \
+		-Wl,-rpath,'$$ORIGIN' -o $@ $(MALLOC_OBJ) -L$(O)/lib -llethe
+
+$(O)/lib/%.so: $(O)/lib/%.so.0
+	$(Q)ln -sf $(<F) $@
+
+-include $(LIB_OBJ:.o=.d) $(MALLOC_OBJ:.o=.d)

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Secret pages from memfd_secret(2). The kernel populates them one fault at a
+ * time and counts them against RLIMIT_MEMLOCK only then, with a SIGBUS where
+ * the limit is passed; here every page is touched before anybody else can, and
+ * the limit is an -ENOMEM.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+
+/* What the kernel takes for a signal set: 64 signals, a bit each. */
+#define KERNEL_SIGSET_SIZE 8
+
+static int open_secret(void)
+{
+	long fd = syscall(SYS_memfd_secret, O_CLOEXEC);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int probe(void)
+{
+	int fd = open_secret();
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+/*
+ * Touch a page from inside a system call: there a fault that would be a SIGBUS
+ * is an EFAULT, with no signal handler of ours to race with the program's own.
+ * Asking for the signal mask is the one call that writes to user memory and
+ * that every sandbox allows.
+ */
+static int populate(char *start, size_t length)
+{
+	size_t at;
+
+	for (at = 0; at < length; at += PAGE) {
+		if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, start + at,
+			    KERNEL_SIGSET_SIZE) < 0)
+			return errno == EFAULT ? -ENOMEM : -errno;
+		*(volatile uint64_t *)(start + at) = 0;
+	}
+	return 0;
+}
+
+static int map(void *address, size_t length)
+{
+	int fd, err = 0;
+
+	fd = open_secret();
+	if (fd < 0)
+		return fd;
+	if (ftruncate(fd, (off_t)length) < 0)
+		err = -errno;
+	else if (mmap(address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		      0) == MAP_FAILED)
+		/* EAGAIN: kernels that count the limit here. */
+		err = errno == EAGAIN ? -ENOMEM : -errno;
+	close(fd);
+	if (err)
+		return err;
+
+	/* Shared memory: a child would otherwise read and write it. */
+	if (madvise(address, length, MADV_DONTFORK) < 0)
+		err = -errno;
+	if (!err)
+		err = populate(address, length);
+	if (err)
+		space_reserve(address, length);
+	return err;
+}
+
+const struct backend backend_memfd_secret = {
+	.name = "memfd_secret",
+	.level = LETHE_LEVEL_UNMAPPED,
+	.probe = probe,
+	.map = map,
+};

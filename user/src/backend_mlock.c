@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Secret pages where the kernel has nothing better: anonymous memory, locked,
+ * out of core dumps and out of a fork's child. The kernel still maps it, and
+ * whoever may ptrace the process can read it: its level says so.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "internal.h"
+
+static int probe(void)
+{
+	return 0;
+}
+
+static int map(void *address, size_t length)
+{
+	int err;
+
+	if (mmap(address, length, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -errno;
+	/* One advice a call: they are numbers, not bits. */
+	if (madvise(address, length, MADV_DONTDUMP) < 0 ||
+	    madvise(address, length, MADV_DONTFORK) < 0) {
+		err = -errno;
+		goto undo;
+	}
+	if (mlock(address, length) < 0) {
+		/* EPERM is a limit of zero, EAGAIN a page that could not be had. */
+		err = errno == EPERM || errno == EAGAIN ? -ENOMEM : -errno;
+		goto undo;
+	}
+	return 0;
+undo:
+	space_reserve(address, length);
+	return err;
+}
+
+const struct backend backend_mlock = {
+	.name = "mlock",
+	.level = LETHE_LEVEL_LOCKED,
+	.probe = probe,
+	.map = map,
+};

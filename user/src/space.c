@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Where secret memory lies: one reservation of address space, cut into chunks,
+ * and what each chunk holds. Knows nothing of stacks or blocks, and never reads
+ * what is in the pages.
+ *
+ * The reservation is put low, below every ordinary stack. A secret stack is
+ * then always at a lower address than the stack that a section was entered
+ * from, as the frames of a called function are: gdb takes anything else for a
+ * corrupt stack and stops walking.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "internal.h"
+
+#define LARGEST (16 * 1024 * MIB)
+#define SMALLEST (64 * MIB)
+
+/*
+ * A reservation starts at a random place in [64 GiB, 448 GiB): above any
+ * non-PIE program and its heap, below where the kernel puts mappings, and
+ * inside what TSan takes for a program's memory.
+ */
+#define LOWEST_START ((uintptr_t)64 << 30)
+#define START_RANGE ((uintptr_t)384 << 30)
+
+/*
+ * What a chunk holds, in a byte: the level in the upper bits, how many of its
+ * pages are mapped in the lower. Two states have no pages: free, and lost.
+ */
+#define PAGES_MASK 31
+#define LEVEL_SHIFT 5
+#define CHUNK_FREE 0
+#define CHUNK_LOST (7 << LEVEL_SHIFT)
+
+uintptr_t lethe_space_base;
+size_t lethe_space_size;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint8_t chunks[LARGEST / CHUNK];
+static size_t next_chunk = 1;
+
+static void *reserve_at(void *address, size_t length, int flags)
+{
+	return mmap(address, length, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
+int space_reserve(void *start, size_t length)
+{
+	return reserve_at(start, length, MAP_FIXED) == MAP_FAILED ? -errno : 0;
+}
+
+static uintptr_t random_start(void)
+{
+	uint64_t random = 0;
+
+	/* Without randomness it is the start that is known, not a secret. */
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = 0;
+	return LOWEST_START + random % START_RANGE / CHUNK * CHUNK;
+}
+
+static int make_reservation(void)
+{
+	uintptr_t aligned;
+	size_t size;
+	void *p;
+
+	/* RLIMIT_AS counts a reservation too: try for less. */
+	for (size = LARGEST; size >= SMALLEST; size /= 16) {
+		p = reserve_at((void *)random_start(), size, 0);
+		if (p == MAP_FAILED)
+			continue;
+		aligned = round_up((uintptr_t)p, CHUNK);
+		size = ((uintptr_t)p + size - aligned) / CHUNK * CHUNK;
+		/* In this order: space_contains() takes no lock. */
+		__atomic_store_n(&lethe_space_base, aligned, __ATOMIC_RELEASE);
+		__atomic_store_n(&lethe_space_size, size, __ATOMIC_RELEASE);
+		return fork_register();
+	}
+	return -ENOMEM;
+}
+
+static size_t chunk_of(const void *p)
+{
+	return ((uintptr_t)p - lethe_space_base) / CHUNK;
+}
+
+static uint8_t chunk_state(size_t i)
+{
+	return atomic_load_explicit(&chunks[i], memory_order_acquire);
+}
+
+static void set_chunk(size_t i, uint8_t state)
+{
+	atomic_store_explicit(&chunks[i], state, memory_order_release);
+}
+
+/* The chunks that a mapping takes: its pages, and a page of nothing after. */
+static size_t chunks_for(size_t length)
+{
+	return (length + PAGE + CHUNK - 1) / CHUNK;
+}
+
+static void set_range(void *start, size_t length, enum lethe_level level)
+{
+	size_t i, first = chunk_of(start), n = chunks_for(length);
+	size_t pages = length / PAGE, here;
+
+	for (i = first; i < first + n; i++, pages -= here) {
+		here = pages < CHUNK / PAGE ? pages : CHUNK / PAGE;
+		/* The chunk after a full one has no page, and is not free. */
+		set_chunk(i, (uint8_t)((unsigned int)level << LEVEL_SHIFT | here));
+	}
+}
+
+static void clear_range(void *start, size_t length, uint8_t state)
+{
+	size_t i, first = chunk_of(start), n = chunks_for(length);
+
+	for (i = first; i < first + n; i++)
+		set_chunk(i, state);
+}
+
+/* The first of @n free chunks in [from, to); 0, which is never one, for none. */
+static size_t find_run(size_t from, size_t to, size_t n)
+{
+	size_t i, run = 0;
+
+	for (i = from; i < to; i++) {
+		run = chunk_state(i) == CHUNK_FREE ? run + 1 : 0;
+		if (run == n)
+			return i + 1 - n;
+	}
+	return 0;
+}
+
+static void *find_place(size_t length)
+{
+	size_t n = chunks_for(length), end = lethe_space_size / CHUNK, first;
+
+	/* Onwards from the last: an address is used again as late as can be. */
+	first = find_run(next_chunk, end, n);
+	if (!first)
+		first = find_run(1, end, n);
+	if (!first)
+		return NULL;
+	next_chunk = first + n;
+	return (void *)(lethe_space_base + first * CHUNK);
+}
+
+void *space_map(size_t length)
+{
+	const struct backend *backend;
+	void *start = NULL;
+	int err;
+
+	backend = backend_get(&err);
+	if (!backend) {
+		errno = -err;
+		return NULL;
+	}
+	if (!length || length % PAGE || length > LARGEST) {
+		errno = EINVAL;
+		return NULL;
+	}
+
+	pthread_mutex_lock(&lock);
+	err = lethe_space_size ? 0 : make_reservation();
+	if (err)
+		goto out;
+	start = find_place(length);
+	err = start ? backend->map(start, length) : -ENOMEM;
+	if (!err)
+		set_range(start, length, backend->level);
+out:
+	pthread_mutex_unlock(&lock);
+	if (err) {
+		errno = -err;
+		return NULL;
+	}
+	return start;
+}
+
+void space_unmap(void *start, size_t length)
+{
+	uint8_t state = CHUNK_FREE;
+
+	/* The kernel wipes what it takes back, too late for a fallback's swap. */
+	lethe_wipe(start, length);
+	pthread_mutex_lock(&lock);
+	/* Too many mappings to split one more: wiped, but not given back. */
+	if (space_reserve(start, length))
+		state = CHUNK_LOST;
+	clear_range(start, length, state);
+	pthread_mutex_unlock(&lock);
+}
+
+bool space_lost(const void *p)
+{
+	return space_contains(p) && chunk_state(chunk_of(p)) == CHUNK_LOST;
+}
+
+PUBLIC enum lethe_level lethe_level_of(const void *address)
+{
+	uint8_t state;
+
+	if (!space_contains(address))
+		return LETHE_LEVEL_NONE;
+	state = chunk_state(chunk_of(address));
+	if ((uintptr_t)address % CHUNK / PAGE >= (state & PAGES_MASK))
+		return LETHE_LEVEL_NONE;
+	return (enum lethe_level)(state >> LEVEL_SHIFT);
+}
+
+void space_fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void space_fork_parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void space_fork_child(void)
+{
+	size_t i;
+
+	/* The holes that the parent's mappings left must not become another's. */
+	if (lethe_space_size && space_reserve((void *)lethe_space_base, lethe_space_size))
+		die("cannot reserve secret memory's place in a forked child");
+	for (i = 0; i < lethe_space_size / CHUNK; i++)
+		if (chunk_state(i) != CHUNK_FREE)
+			set_chunk(i, CHUNK_LOST);
+	pthread_mutex_unlock(&lock);
+}
