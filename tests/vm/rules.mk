@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+#
+# The virtual machine: the guest's own programs, and $(vm), the harness.
+#
+#	$(vm) test --module $(O)/kmod/{release}/lethe.ko -- PROGRAM \; PROGRAM
+
+VM_O	:= $(O)/tests/vm
+vm	:= O=$(O) python3 -B tests/vm/vm.py
+
+# What every boot needs; a program for the guest is asked for beside it.
+VM_NEEDS := $(VM_O)/vmexit
+# To be linked into a program that has the host search the guest's memory,
+# together with residue's needle.c.
+HOSTLINK_OBJ := $(VM_O)/hostlink.o
+VM_PROGRAMS := $(VM_O)/link_test
+
+VM_OBJ	:= vmexit hostlink link_test needle
+VM_OBJ	:= $(VM_OBJ:%=$(VM_O)/%.o)
+
+$(VM_O)/%.o: tests/vm/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(VM_O)/needle.o: tests/residue/needle.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Static: it must end the machine whatever else the guest was given.
+$(VM_O)/vmexit: $(VM_O)/vmexit.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
+
+$(VM_O)/link_test: $(VM_O)/link_test.o $(HOSTLINK_OBJ) $(VM_O)/needle.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^
+
+# Downloaded once, and again when Debian has a newer one.
+$(O)/vm/kernels/$(KERNEL)/vmlinux:
+	$(Q)$(vm) fetch --kernel $(KERNEL) >/dev/null
+
+.PHONY: vm-fetch
+vm-fetch:
+	$(Q)$(vm) fetch --kernel $(KERNEL)
+
+# The harness's own tests, on the host: KTAP documents on stdout.
+VM_SELF_TESTS := tests/vm/test_result.py tests/vm/test_link.py
+
+.PHONY: vm-self-test
+vm-self-test:
+	$(Q)for test in $(VM_SELF_TESTS); do python3 -B $$test || exit; done
+
+.PHONY: vm-shell
+vm-shell: $(VM_NEEDS) $(VM_PROGRAMS) $(KMOD_KO) selftests
+	$(Q)$(vm) shell --kernel $(KERNEL) --module $(KMOD_KO)
+
+-include $(VM_OBJ:.o=.d)

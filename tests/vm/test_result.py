@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The pass rule's own tests: the scanner against golden logs, the reader of
+KTAP, the verdict. Run on the host; no machine is started.
+
+A golden log's first line names what must be found in it, in order.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import klog
+import result
+import selftest
+import tap
+
+GOLDEN = Path(__file__).with_name('golden')
+WHOLE = 'KTAP version 1\n1..2\nok 1 - a\nok 2 - b # SKIP no device\n'
+
+
+def names_of(findings):
+    """What was found, without where."""
+    return [re.sub(r'^line \d+, ', '', finding).split(':')[0]
+            for finding in findings]
+
+
+def golden_test(path):
+    """A test that this log says exactly what its first line names."""
+    def test():
+        # Line ends as they are: the guest's console sends \r\n.
+        text = path.read_bytes().decode('utf-8')
+        head = text.partition('\n')[0].strip()
+        expected = [x for x in head.removeprefix('expect: ').split(', ')
+                    if head != 'expect:' and x]
+        selftest.equal(names_of(klog.scan(text, [])), expected)
+    test.__doc__ = f'the scanner finds what it should in {path.name}'
+    return test
+
+
+def every_pattern():
+    """every name on the deny list is met in a golden log"""
+    heads = [path.read_text('utf-8').split('\n', 1)[0]
+             for path in GOLDEN.glob('*.log')]
+    met = {name for head in heads
+           for name in head.removeprefix('expect: ').strip().split(', ')}
+    selftest.equal({name for name, _ in klog.DENY} - met, set())
+
+
+def allowed():
+    """a line that is allowed is not found, and its neighbour is"""
+    text = (GOLDEN / 'warning.log').read_text('utf-8')
+    permitted = klog.read_allowed('free_unref_page\\+  # a reason\n')
+    selftest.equal(names_of(klog.scan(text, permitted)), ['a call trace'])
+
+
+def reasons():
+    """a line of the allow list without a reason is refused"""
+    for line in ('WARNING: x', 'WARNING: x  # ', 'WARNING: x # reason'):
+        selftest.raises(ValueError, klog.read_allowed, line + '\n')
+    klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
+
+
+def lost_log():
+    """a lost machine's log needs no last line, and is scanned all the same"""
+    text = (GOLDEN / 'cut.log').read_text('utf-8')
+    selftest.equal(klog.scan(text, [], whole=False), [])
+    text += '[    3.000000] BUG: and a bug\n'
+    selftest.equal(names_of(klog.scan(text, [], whole=False)), ['a bug'])
+
+
+def counts():
+    """a whole document is complete, and counted"""
+    document = tap.parse(WHOLE + '    not ok 1 - a subtest\n# a note\n')
+    selftest.equal((document.complete, document.passed, document.failed,
+                    document.skipped), (True, 1, 0, 1))
+    document = tap.parse('KTAP version 1\r\n1..1\r\nnot ok 1 - a\r\n')
+    selftest.equal((document.complete, document.failed), (True, 1))
+    document = tap.parse('KTAP version 1\n1..0 # SKIP no device\n')
+    selftest.equal((document.complete, document.skipped), (True, 1))
+
+
+def broken_documents():
+    """a document that breaks its promise is not complete"""
+    for text in ('', 'KTAP version 1\n', 'KTAP version 1\n1..0\n',
+                 WHOLE.replace('1..2', '1..3'), WHOLE.replace('1..2', '1..1'),
+                 WHOLE.replace('1..2\n', ''), WHOLE.replace('KTAP', 'TAP'),
+                 WHOLE.replace('ok 2', 'ok 1'), WHOLE.replace('ok 2', 'ok 3'),
+                 WHOLE.replace('ok 2', ' ok 2'), WHOLE + WHOLE,
+                 WHOLE + '1..2\n', WHOLE + 'Bail out! no memory\n',
+                 WHOLE + 'ok 3 - more\n'):
+        selftest.equal((tap.parse(text).complete, text), (False, text))
+
+
+def record_of(*notes, text=WHOLE, status=0):
+    """A run of one program, with some notes more."""
+    record = result.Record(['x'])
+    for note in ('up 6.1', 'begin 1'):
+        record.note(note)
+    record.output(text.encode())
+    for note in (f'end 1 {status}', *notes):
+        record.note(note)
+    return record
+
+
+def verdict_of(record, lost=None, log='clean', **options):
+    """The verdict, with a log of the golden ones."""
+    text = (GOLDEN / f'{log}.log').read_bytes().decode('utf-8')
+    return result.judge(record, lost, text, **options)
+
+
+def passes():
+    """a proper end, a kept plan and a clean log are a pass"""
+    verdict = verdict_of(record_of('bye'))
+    selftest.equal((verdict.good, verdict.summary()),
+                   (True, '4 passed, 0 failed, 1 skipped'))
+    selftest.equal(verdict_of(record_of(
+        'bye', text='KTAP version 1\n1..0 # SKIP x\n', status=4)).good, True)
+
+
+def each_alone():
+    """without any one of the three there is no pass"""
+    for verdict in (verdict_of(record_of('bye'), lost='a panic'),
+                    verdict_of(record_of()),
+                    verdict_of(record_of('bye', text='')),
+                    verdict_of(record_of('bye'), log='warning'),
+                    verdict_of(record_of('bye'), log='cut'),
+                    verdict_of(record_of('bye'), log='empty')):
+        selftest.equal(verdict.good, False)
+
+
+def lost():
+    """a lost machine is told as such, and its document says not ok"""
+    record = record_of('bye')
+    verdict = verdict_of(record, lost='no end')
+    selftest.equal(verdict.lost, 'no end')
+    text = result.documents(record, verdict, 'title')
+    selftest.equal('# LOST: no end\nnot ok 1 -' in text, True)
+    selftest.equal(bool(verdict_of(record_of()).lost), True)
+
+
+def statuses():
+    """a program that fails, is killed, never ends or never ran is a failure"""
+    failing = WHOLE.replace('ok 1', 'not ok 1')
+    for record in (record_of('bye', status=1), record_of('bye', status=137),
+                   record_of('bye', text=failing, status=1),
+                   record_of('bye', text=failing, status=0)):
+        selftest.equal(verdict_of(record).good, False)
+    record = result.Record(['x', 'never run'])
+    for note in ('begin 1', 'end 1 0', 'bye'):
+        record.note(note)
+    selftest.equal([good for good, _, _ in verdict_of(record).points],
+                   [True, False, False, True])
+
+
+def module():
+    """a module that does not load or does not unload is a failure"""
+    for notes, good in ((('insmod 0', 'rmmod 0'), True),
+                        (('insmod 1',), False), (('insmod 0',), False),
+                        (('insmod 0', 'rmmod 1'), False), ((), False)):
+        verdict = verdict_of(record_of(*notes, 'bye'), module=True)
+        selftest.equal((verdict.good, notes), (good, notes))
+    verdict = verdict_of(record_of('insmod 1', 'rmmod 0', 'bye'), module=True)
+    selftest.equal([good for good, _, _ in verdict.points],
+                   [True, False, True, True, True])
+
+
+def direct_map():
+    """small pages that the direct map gained are a failure"""
+    before = 'directmap before DirectMap4k:26496 DirectMap2M:497664'
+    after = 'directmap after DirectMap4k:{} DirectMap2M:497664'
+    for notes, good in (((before, after.format(26496)), True),
+                        ((before, after.format(28544)), False),
+                        ((before,), False), ((), False)):
+        verdict = verdict_of(record_of(*notes, 'bye'), direct_map=True)
+        selftest.equal((verdict.good, notes), (good, notes))
+
+
+def attribution():
+    """what is printed belongs to the program that runs"""
+    record = result.Record(['a', 'b'])
+    for step in (b'stray', 'begin 1', b'one', 'end 1 0', 'begin 2', b'two'):
+        (record.note if isinstance(step, str) else record.output)(step)
+    selftest.equal([program.text for program in record.programs],
+                   ['one', 'two'])
+
+
+if __name__ == '__main__':
+    sys.exit(selftest.run([
+        *map(golden_test, sorted(GOLDEN.glob('*.log'))), every_pattern, allowed,
+        reasons, lost_log, counts, broken_documents, passes, each_alone, lost,
+        statuses, module, direct_map, attribution]))
