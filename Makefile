@@ -46,6 +46,7 @@ include user/rules.mk
 include kmod/rules.mk
 include tests/selftests/rules.mk
 include tests/unit/rules.mk
+include tests/residue/rules.mk
 include tests/vm/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.

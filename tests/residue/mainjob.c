@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/*
+ * lethe-mainjob: sends a file from one process to another under a key that
+ * nobody can have later, plainly and with Lethe, and searches what is left.
+ *
+ * Exit status: 0 all that the report says holds; 1 something does not; 2 the
+ * job could not be done.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report.h"
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* A descriptor of a file whose bytes can be read twice. */
+static int open_file(const char *path)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, &status) < 0) {
+		fprintf(stderr, "lethe-mainjob: %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(status.st_mode)) {
+		fprintf(stderr, "lethe-mainjob: %s: not a regular file\n", path);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int do_run(struct run *run, const char *what)
+{
+	if (!run_job(run))
+		return 0;
+	fprintf(stderr, "lethe-mainjob: %s: %s\n", what, run->error);
+	return -1;
+}
+
+static int do_runs(struct runs *runs, int file)
+{
+	double start = now();
+
+	runs->plain = (struct run){ .file = file };
+	runs->lethe = (struct run){ .file = file, .lethe = true };
+	runs->ram_plain = (struct run){ .file = file, .look = LOOK_RAM };
+	runs->ram_lethe = runs->ram_plain;
+	runs->ram_lethe.lethe = true;
+	runs->has_ram = look_has_ram();
+
+	/* RAM first: before any ptrace has put registers into it. */
+	if (runs->has_ram && (do_run(&runs->ram_plain, "plainly") ||
+			      do_run(&runs->ram_lethe, "with Lethe")))
+		return -1;
+	if (do_run(&runs->plain, "plainly") || do_run(&runs->lethe, "with Lethe"))
+		return -1;
+	runs->seconds = now() - start;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool note = argc > 1 && !strcmp(argv[1], "--backend-note");
+	static struct runs runs;
+	int file;
+
+	if (argc != 2 + note || argv[1 + note][0] == '-') {
+		fprintf(stderr, "usage: lethe-mainjob [--backend-note] FILE\n");
+		return 2;
+	}
+	runs.path = argv[1 + note];
+	/* A peer or a searcher that is gone is an error, not our end. */
+	signal(SIGPIPE, SIG_IGN);
+	file = open_file(runs.path);
+	if (file < 0 || do_runs(&runs, file))
+		return 2;
+	report_print(&runs, note);
+	return verdict(&runs) ? 0 : 1;
+}

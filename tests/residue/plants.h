@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Children that put a secret somewhere, tell its needle, and stay.
+ *
+ * Each function is a forked child's whole life. The secret is random, made in
+ * the very place that it is named for, and known to nobody else.
+ */
+#ifndef RESIDUE_PLANTS_H
+#define RESIDUE_PLANTS_H
+
+#include <stdint.h>
+
+#define PLANT_SIZE 32
+#define PLANT_THREADS 8
+
+/* A page that parent and child both see. */
+struct shared {
+	volatile uint64_t steps; /* a running child counts here */
+	volatile uint32_t ready;
+	volatile uint32_t signals;
+};
+
+extern struct shared *shared;
+extern int pipe_ends[2]; /* needles come out of the first */
+
+void plant_on_stack(void);
+void plant_on_dead_stack(void);
+void plant_on_thread_stack(void);
+void plant_on_heap(void);
+void plant_in_library_bss(void);
+void plant_in_library_data(void);
+void plant_in_closed_pages(void);
+void plant_in_locked_pages(void);
+void plant_in_secret_pages(void);
+/* In a register and, by then, nowhere else. */
+void plant_in_vector_register(void);
+void plant_in_general_register(void);
+
+/* No secret: PLANT_THREADS asleep, one that counts, SIGUSR1 counted too. */
+void plant_with_threads_counting(void);
+/* Says that it is ready, and sleeps. */
+_Noreturn void plant_rest(void);
+
+#endif /* RESIDUE_PLANTS_H */

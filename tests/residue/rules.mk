@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+#
+# residue: the searchers, the main job that they search, and their own tests.
+
+RESIDUE_O := $(O)/tests/residue
+
+# Each program's own objects; those of the searchers are shared.
+SEARCH	:= search needle
+PROCESS	:= process memory $(SEARCH)
+residue-search-src := search_process $(PROCESS)
+ramsearch-src	:= search_ram $(SEARCH)
+lethe-mainjob-src := mainjob report summary verdict run look frames peer self_search exchange \
+		   transfer aes_schedule $(PROCESS)
+search_test-src	:= search_test aes_schedule $(SEARCH)
+process_test-src := process_test plants $(PROCESS)
+tools_test-src	:= tools_test needle
+ram_test-src	:= ram_test frames needle
+
+# From other rooms.
+HOSTLINK := $(O)/tests/vm/hostlink.o
+lethe-mainjob-obj := $(HOSTLINK)
+ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
+
+# -llethe-malloc before libcrypto: what it allocates in a section is secret too.
+RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
+lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
+ram_test-libs	:= -L$(O)/lib -llethe
+process_test-libs := -pthread
+
+RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
+RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
+RESIDUE_VM_TESTS := $(RESIDUE_O)/ram_test
+RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS)
+
+.PHONY: residue
+residue: $(RESIDUE_PROGRAMS)
+
+$(RESIDUE_O)/%.o: tests/residue/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Ikmod/uapi -c -o $@ $<
+
+$(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
+
+.SECONDEXPANSION:
+$(RESIDUE_PROGRAMS): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) $($*-libs)
+
+# They are run by it.
+$(RESIDUE_O)/tools_test: | $(RESIDUE_TOOLS)
+
+RESIDUE_TAP := $(RESIDUE_TESTS:$(RESIDUE_O)/%=$(O)/tap/residue-%.tap)
+
+# A suite that fails leaves its results, for the tally to say so.
+$(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
+	$(call say,TEST,residue/$*)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< >$@ || grep -v '^ok' $@
+
+# The main job itself, on each fallback; and that it would notice.
+MAINJOB_TAP := $(FALLBACKS:%=$(O)/tap/mainjob-%.tap)
+RESIDUE_TAP += $(MAINJOB_TAP) $(O)/tap/mainjob-hollow.tap
+
+$(MAINJOB_TAP): $(O)/tap/mainjob-%.tap: $(RESIDUE_TOOLS) .FORCE
+	$(call say,TEST,the main job on $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)LETHE_BACKEND=$* tests/ktap.sh 'the main job on $*' \
+		$(RESIDUE_O)/lethe-mainjob README.md >$@ || cat $@
+
+$(RESIDUE_O)/hollow.so: tests/residue/hollow.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -shared -fPIC -o $@ $<
+
+$(O)/tap/mainjob-hollow.tap: $(RESIDUE_TOOLS) $(RESIDUE_O)/hollow.so .FORCE
+	$(call say,TEST,the main job without protection)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/ktap.sh 'the main job finds what a hollow lethe_do() leaves' sh -c \
+		'LD_PRELOAD=$(RESIDUE_O)/hollow.so $(RESIDUE_O)/lethe-mainjob README.md | \
+		grep "FAIL.*copies left after.*private key"' >$@ || cat $@
+
+.PHONY: test-residue-all
+test-residue-all: $(RESIDUE_TAP)
+
+.PHONY: run-native
+run-native: $(RESIDUE_TOOLS)
+	$(Q)$(RESIDUE_O)/lethe-mainjob --backend-note '$(FILE)'
+
+-include $(wildcard $(RESIDUE_O)/*.d)
