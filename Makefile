@@ -48,14 +48,63 @@ include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
 include tests/vm/rules.mk
+include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
 .PHONY: deps-run deps-test deps-vm deps-check
 deps-run deps-test deps-vm deps-check: deps-%:
 	@.ci/deps $*
 
+# Each verb below installs what it needs, and then is its own make: with -j,
+# nothing may be built before it is there.
+again = @+$(MAKE) --no-print-directory
+
+.PHONY: run
+run: deps-run ## The main job: a key exchange, plainly and with Lethe, and a search
+	$(again) run-native
+
+.PHONY: run-vm
+run-vm: deps-vm ## The main job in the virtual machine, on the module
+	$(again) run-guest
+
+.PHONY: test
+test: deps-test ## Everything that can fail: unit tests, selftests, the virtual machine
+	$(again) test-all
+
+# The suites, in the order in which a failure is cheapest to find. Each leaves its
+# results in $(O)/tap, and the tally reads them all.
+SUITES := $(UNIT_TAP) $(SELFTEST_TAP) $(RESIDUE_TAP) $(VM_TAP)
+
+.PHONY: test-all
+test-all: $(SUITES)
+	@tests/tally.py $^
+
+.PHONY: test-unit
+test-unit: deps-test ## The unit tests alone
+	$(again) test-unit-all
+
+.PHONY: test-unit-all
+test-unit-all: $(UNIT_TAP)
+	@tests/tally.py $^
+
+.PHONY: test-vm
+test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
+	$(again) test-vm-all
+
+.PHONY: test-vm-all
+test-vm-all: $(VM_TAP)
+	@tests/tally.py $^
+
+.PHONY: vm
+vm: deps-vm ## A shell in the virtual machine, the module loaded
+	$(again) vm-shell
+
 .PHONY: lib
 lib: $(LIBRARIES) ## liblethe and liblethe-malloc
+
+.PHONY: check
+check: deps-check ## Format, sparse, W=1, checkpatch --strict, shellcheck
+	$(again) check-all
 
 .PHONY: clean
 clean: ## Remove what was built; downloads stay
@@ -65,3 +114,18 @@ clean: ## Remove what was built; downloads stay
 .PHONY: distclean
 distclean: ## Remove what was built or downloaded
 	$(Q)rm -rf $(O)
+
+# In git: what is built, or a checkout of something else, is not ours to judge.
+SOURCES = $(shell git ls-files -co --exclude-standard $(1))
+
+.PHONY: check-all
+check-all: check-kmod
+	$(call say,FORMAT,user tests)
+	$(Q)clang-format --dry-run -Werror $(call SOURCES,'user/*.[ch]' 'tests/*.[ch]')
+	$(call say,SHELL,.ci tests)
+	$(Q)shellcheck .ci/deps .ci/run $(call SOURCES,'*.sh') tests/vm/init
+	$(call say,PYTHON,tests)
+	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
+		$(call SOURCES,'*.py')
+	$(call say,SPELL,.)
+	$(Q)codespell --skip LICENSES $(call SOURCES,'*')
