@@ -23,6 +23,7 @@ CC	?= cc
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
 ALL_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE $(CFLAGS) -MMD -MP
+ALL_CXXFLAGS := -std=c++17 -Wall -Wextra -Werror -Wshadow $(CFLAGS) -MMD -MP
 export CC
 
 .DELETE_ON_ERROR:
@@ -121,7 +122,8 @@ SOURCES = $(shell git ls-files -co --exclude-standard $(1))
 .PHONY: check-all
 check-all: check-kmod
 	$(call say,FORMAT,user tests)
-	$(Q)clang-format --dry-run -Werror $(call SOURCES,'user/*.[ch]' 'tests/*.[ch]')
+	$(Q)clang-format --dry-run -Werror \
+		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp')
 	$(call say,SHELL,.ci tests)
 	$(Q)shellcheck .ci/deps .ci/run $(call SOURCES,'*.sh') tests/vm/init
 	$(call say,PYTHON,tests)

@@ -5,7 +5,7 @@
 
 SELFTEST_O := $(O)/tests/selftests
 DEVICE_SELFTESTS := device region reach charge wipe_range
-LIBRARY_SELFTESTS := section ways limits
+LIBRARY_SELFTESTS := section ways limits exception
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
 .PHONY: selftests
@@ -15,6 +15,11 @@ $(SELFTEST_O)/%.o: tests/selftests/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -Iuser/include -c -o $@ $<
+
+$(SELFTEST_O)/%.o: tests/selftests/%.cpp
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -Iuser/include -c -o $@ $<
 
 $(SELFTEST_O)/%.o: tests/selftests/%.S
 	$(call say,AS,$<)
@@ -31,7 +36,8 @@ SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)
 $(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
 		$(SELFTEST_O)/%.o $(SELFTEST_REGISTERS) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
+	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
+		-Wl,--as-needed \
 		-o $@ $(filter %.o,$^) -L$(O)/lib -llethe -pthread
 
 # Natively, on each fallback; on the module in the virtual machine.
