@@ -68,7 +68,8 @@ enum lethe_level {
  * leaves the section unerased until this thread's next lethe_do(), or its end.
  * fn must not fork(): the child would have no stack to return to (vfork,
  * posix_spawn, system and popen are fine). A signal handler that is not on an
- * alternate stack runs on the secret stack, and is erased with it.
+ * alternate stack runs on the secret stack, and is erased with it; on one that is,
+ * the kernel leaves a copy of the section's registers that nobody erases.
  *
  * Return: 0; or a negative errno, and fn was *not* run: -EINVAL (fn is NULL;
  * or LETHE_BACKEND or LETHE_REQUIRE has no meaning), -ENOMEM (no memory, or
