@@ -188,7 +188,6 @@ static const struct file_operations device_fops = {
 	.unlocked_ioctl = device_ioctl,
 	/* The structures are the same for 32-bit programs. */
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice device = {

@@ -116,7 +116,6 @@ static const struct file_operations region_fops = {
 	.owner = THIS_MODULE,
 	.mmap = region_mmap,
 	.release = region_release,
-	.llseek = no_llseek,
 };
 
 /* A region without pages, and charged for @nr of them. */
