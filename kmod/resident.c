@@ -11,8 +11,6 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
-#include <linux/swap.h>
-#include <linux/swapops.h>
 
 #include "resident.h"
 
@@ -34,7 +32,7 @@ static enum lethe_resident pte_state(pte_t pte)
 	if (pte_present(pte))
 		return present(!pte_protnone(pte) && pte_write(pte));
 	/* On its way between two places, and in memory in both. */
-	if (is_migration_entry(pte_to_swp_entry(pte)))
+	if (softleaf_is_migration(softleaf_from_pte(pte)))
 		return LETHE_GUARDED;
 	return LETHE_ABSENT;
 }
@@ -43,7 +41,7 @@ static enum lethe_resident pmd_state(pmd_t pmd)
 {
 	if (pmd_present(pmd))
 		return present(!pmd_protnone(pmd) && pmd_write(pmd));
-	return is_pmd_migration_entry(pmd) ? LETHE_GUARDED : LETHE_ABSENT;
+	return pmd_is_migration_entry(pmd) ? LETHE_GUARDED : LETHE_ABSENT;
 }
 
 /*
