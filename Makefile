@@ -3,13 +3,13 @@
 # Every verb that a person types. How a room is built stands in its rules.mk.
 #
 #	make V=1		shows the commands
-#	make KERNEL=6.1		which kernel the virtual machine boots
+#	make KERNEL=6.1		on which kernel; all is every one, where that can be
 #	make run FILE=path	which file the main job sends
 
 O	?= build
 V	?= 0
 FILE	?= README.md
-KERNEL	?= 6.1
+KERNEL	?= all
 
 ifeq ($(V),1)
 Q	:=
@@ -17,6 +17,15 @@ say	= @:
 else
 Q	:= @
 say	= @printf '  %-7s %s\n' '$(1)' '$(2)'
+endif
+
+# Every kernel that is supported: the table is the harness's. What can do with one
+# alone takes the first.
+KERNELS	:= $(shell awk -F\' '/^    .[0-9]/ { print $$2 }' tests/vm/kernel.py)
+CHOSEN	:= $(if $(filter all,$(KERNEL)),$(KERNELS),$(KERNEL))
+ONE	:= $(firstword $(CHOSEN))
+ifneq ($(filter-out $(KERNELS),$(CHOSEN)),)
+$(error no kernel "$(KERNEL)": there is all, or one of $(KERNELS))
 endif
 
 CC	?= cc
@@ -44,11 +53,11 @@ FALLBACKS := memfd_secret mlock
 .DEFAULT_GOAL := help
 
 include user/rules.mk
+include tests/vm/rules.mk
 include kmod/rules.mk
 include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
-include tests/vm/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.

@@ -1,39 +1,57 @@
 # SPDX-License-Identifier: MIT
 #
-# kmod: lethe.ko. The kernel's own make builds it, from links in $(O), so that
+# kmod: lethe.ko, for each kernel that was chosen. The kernel's own make builds
+# it, in a root of the Debian that the kernel is for, from links in $(O), so that
 # nothing of what it leaves behind lands among the sources.
 #
-#	make kmod KREL=6.1.0-56-cloud-amd64	for another kernel's headers
+#	make kmod KERNEL=6.1		for one alone
+#
+# A kernel that is installed is built for without any of this, here or by DKMS:
+#	make -C /lib/modules/$(uname -r)/build M=$PWD modules
 
-KREL ?= $(patsubst linux-headers-%,%,$(notdir $(lastword \
-	$(shell ls -d /usr/src/linux-headers-$(KERNEL).*-cloud-amd64 2>/dev/null | sort -V))))
-KDIR ?= $(firstword $(wildcard /lib/modules/$(KREL)/build \
-	/usr/src/linux-headers-$(KREL)))
-
-KMOD_DIR = $(O)/kmod/$(KREL)
-KMOD_KO = $(KMOD_DIR)/lethe.ko
+kmod-dir = $(O)/kmod/$(1)
+kmod-ko = $(call kmod-dir,$(1))/lethe.ko
+kernel-stamp = $(O)/vm/kernels/$(1)/release
+KMOD_KOS := $(foreach k,$(CHOSEN),$(call kmod-ko,$(k)))
 KMOD_FILES := Kbuild $(patsubst kmod/%,%,$(wildcard kmod/*.[ch] \
 	kmod/uapi/linux/*.h))
-KMOD_LINKS = $(addprefix $(KMOD_DIR)/,$(KMOD_FILES))
-# Debian's 6.1 headers have no vmlinux to make the module's BTF from.
-KMOD_NO_BTF = $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
-KMOD_MAKE = +$(Q)$(MAKE) --no-print-directory $(if $(filter 1,$(V)),,-s) \
-	-C $(KDIR) M=$(abspath $(KMOD_DIR)) W=1 $(KMOD_NO_BTF)
+kmod-make = +$(Q)$(vm) make --kernel $(1) -- $(if $(filter 1,$(V)),V=1,-s) \
+	M=$(abspath $(2)) W=1
 
-.PHONY: kmod kmod-headers check-kmod
-kmod: $(KMOD_KO) ## lethe.ko, for the newest headers of KERNEL installed (KREL=)
+.PHONY: kmod check-kmod
+kmod: $(KMOD_KOS) ## lethe.ko, for each kernel that is supported (KERNEL=)
 
-kmod-headers:
-	@test -n '$(KDIR)' || { echo 'no kernel headers: apt install \
-	linux-headers-cloud-amd64, or give KREL=' >&2; exit 1; }
+# Written by $(vm) alone, and only when the kernel is another: then all that was
+# built for it is built again.
+$(foreach k,$(KERNELS),$(call kernel-stamp,$(k))): $(O)/vm/kernels/%/release: .FORCE
+	$(Q)$(vm) fetch --kernel $* >/dev/null
 
-$(KMOD_LINKS): $(KMOD_DIR)/%: kmod/% | kmod-headers
-	$(Q)mkdir -p $(@D)
-	$(Q)ln -sfn $(abspath $<) $@
+define kmod-rules
+$$(addprefix $$(call kmod-dir,$(1))/,$$(KMOD_FILES)): $$(call kmod-dir,$(1))/%: kmod/%
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)ln -sfn $$(abspath $$<) $$@
 
-$(KMOD_KO): $(KMOD_LINKS)
-	$(call say,KBUILD,$@)
-	$(KMOD_MAKE) modules
+$$(call kmod-ko,$(1)): $$(addprefix $$(call kmod-dir,$(1))/,$$(KMOD_FILES)) \
+		$$(call kernel-stamp,$(1))
+	$$(call say,KBUILD,$$@)
+	$$(call kmod-make,$(1),$$(@D)) modules
+	$$(Q)touch $$@
+
+# W=1 is part of every build. Sparse looks at all files again, so it has a
+# folder of its own; what it finds in ours is an error. The kernel's make knows
+# where sparse does not fit (7.3's headers have words that Debian's sparse has not).
+.PHONY: sparse-$(1)
+sparse-$(1): $$(call kmod-ko,$(1))
+	$$(call say,SPARSE,kmod for $(1))
+	$$(Q)rm -rf $(O)/kmod/sparse/$(1) && mkdir -p $(O)/kmod/sparse && \
+		cp -rL $$(call kmod-dir,$(1)) $(O)/kmod/sparse/$(1)
+	$$(call kmod-make,$(1),$(O)/kmod/sparse/$(1)) C=2 modules \
+		>$(O)/kmod/sparse/$(1).log 2>&1 || { cat $(O)/kmod/sparse/$(1).log; exit 1; }
+	@! grep -q 'sparse is not available' $(O)/kmod/sparse/$(1).log || \
+		echo '          not done: the headers of $(1) are past this sparse'
+	@! grep -E '^(|.*/)[a-z_]+\.[ch]:.*(warning|error)' $(O)/kmod/sparse/$(1).log
+endef
+$(foreach k,$(KERNELS),$(eval $(call kmod-rules,$(k))))
 
 # Debian has checkpatch nowhere but inside the kernel's source package.
 CHECKPATCH ?= $(O)/kmod/scripts/checkpatch.pl
@@ -50,15 +68,7 @@ $(O)/kmod/scripts/checkpatch.pl:
 CHECKPATCH_RUN = perl $(CHECKPATCH) --no-tree --strict --terse --quiet \
 	--no-summary --ignore CAMELCASE
 
-# W=1 is part of every build. Sparse looks at all files again, so it has a
-# folder of its own; its findings are warnings, and here any is an error.
-check-kmod: $(KMOD_KO) $(CHECKPATCH)
-	$(call say,SPARSE,kmod)
-	$(Q)rm -rf $(O)/kmod/sparse && cp -rL $(KMOD_DIR) $(O)/kmod/sparse
-	$(Q)$(MAKE) --no-print-directory -s -C $(KDIR) \
-		M=$(abspath $(O)/kmod/sparse) W=1 C=2 $(KMOD_NO_BTF) modules \
-		> $(O)/kmod/sparse.log 2>&1 || { cat $(O)/kmod/sparse.log; exit 1; }
-	@! grep -E 'warning|error' $(O)/kmod/sparse.log
+check-kmod: $(CHOSEN:%=sparse-%) $(CHECKPATCH)
 	$(call say,CHECK,kmod)
 	$(Q)$(CHECKPATCH_RUN) -f $(wildcard kmod/*.[ch])
 	$(Q)$(CHECKPATCH_RUN),BIT_MACRO -f $(wildcard kmod/uapi/linux/*.h)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Which suite runs where in the virtual machine. Each is one boot.
+# Which suite runs where in the virtual machine, on each kernel that was chosen.
+# Each is one boot.
 #
 #	vm-module	the device, and the library on each backend, with every
 #			check that a stock kernel can be asked for
@@ -12,7 +13,10 @@
 #	vm-mainjob	the main job on the module, with the row for guest RAM
 
 VM_SUITES := vm-module vm-ram vm-bare vm-large vm-mainjob
-VM_TAP := $(VM_SUITES:%=$(O)/tap/%.tap) $(O)/tap/vm-harness.tap
+VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap)) \
+	$(O)/tap/vm-harness.tap
+
+with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
 LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
 DEVICE_PROGRAMS := $(DEVICE_SELFTESTS:%=$(SELFTEST_O)/%)
@@ -20,33 +24,36 @@ DEVICE_PROGRAMS := $(DEVICE_SELFTESTS:%=$(SELFTEST_O)/%)
 then := ';'
 on-backend = $(foreach p,$(LIBRARY_PROGRAMS),$(then) env LETHE_BACKEND=$(1) $(p))
 
-vm-module-options := --module $(KMOD_KO)
+vm-module-options := $(with-module)
 vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(DEVICE_PROGRAMS)),$(then) $(p)) \
 	$(foreach b,kmod $(FALLBACKS),$(call on-backend,$(b)))
 
-vm-ram-options := --module $(KMOD_KO) --no-slub-debug --mem 256
+vm-ram-options := $(with-module) --no-slub-debug --mem 256
 vm-ram-programs := $(VM_PROGRAMS) $(then) $(RESIDUE_VM_TESTS)
 
 vm-bare-options := --no-secretmem --kaslr
 vm-bare-programs := $(firstword $(LIBRARY_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(LIBRARY_PROGRAMS)),$(then) $(p))
 
-vm-large-options := --module $(KMOD_KO) --mem 6144 --no-slub-debug --direct-map
+vm-large-options := $(with-module) --mem 6144 --no-slub-debug --direct-map
 vm-large-programs := $(SELFTEST_O)/device $(then) $(SELFTEST_O)/region
 
-vm-mainjob-options := --module $(KMOD_KO) --file $(RESIDUE_O)/residue-search \
+vm-mainjob-options := $(with-module) --file $(RESIDUE_O)/residue-search \
 	--file README.md:/lethe/input
 vm-mainjob-programs := tests/ktap.sh \
 	'the main job: controls above 0, with Lethe 0, in guest RAM too' \
 	$(RESIDUE_O)/lethe-mainjob /lethe/input
 
-$(VM_SUITES:%=$(O)/tap/%.tap): $(O)/tap/%.tap: $(KMOD_KO) $(VM_NEEDS) $(VM_PROGRAMS) \
-		$(SELFTESTS) $(RESIDUE_PROGRAMS) .FORCE
-	$(call say,BOOT,$*)
-	$(Q)mkdir -p $(@D) && rm -f $@
-	$(Q)$(vm) test --kernel $(KERNEL) $($*-options) --tap $@ -- $($*-programs) || \
-		echo "$* failed: see above"
+define vm-rules
+$$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
+		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) .FORCE
+	$$(call say,BOOT,$$* on $(1))
+	$$(Q)mkdir -p $$(@D) && rm -f $$@
+	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) --tap $$@ -- $$($$*-programs) || \
+		echo "$$* on $(1) failed: see above"
+endef
+$(foreach k,$(KERNELS),$(eval $(call vm-rules,$(k))))
 
 $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 	$(call say,TEST,vm harness)
@@ -54,7 +61,7 @@ $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 	$(Q)for test in $(VM_SELF_TESTS); do python3 -B $$test >>$@ || grep -v '^ok' $@; done
 
 .PHONY: run-guest
-run-guest: $(KMOD_KO) $(VM_NEEDS) $(RESIDUE_PROGRAMS)
-	$(Q)$(vm) run --kernel $(KERNEL) --module $(KMOD_KO) \
+run-guest: $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(RESIDUE_PROGRAMS)
+	$(Q)$(vm) run --kernel $(ONE) --module $(call kmod-ko,$(ONE)) \
 		$$([ -t 1 ] || echo --env NO_COLOR=1) --file $(RESIDUE_O)/residue-search \
 		--file '$(FILE):/lethe/input' -- $(RESIDUE_O)/lethe-mainjob /lethe/input

@@ -55,7 +55,7 @@ def _check_module(module, kernel):
     if built_for != kernel.release:
         raise InitramfsError(
             f'{module} was built for {built_for}, and today\'s kernel is '
-            f'{kernel.release}: install linux-headers-{kernel.release}')
+            f'{kernel.release}: build it again')
 
 
 def _config(mode, module, programs, size):

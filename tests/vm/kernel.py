@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Debian's own kernels: find today's, download it, and make it bootable.
+"""Debian's own kernels: find today's, download it, and make it bootable; and
+the headers and compiler that it was made with, to build a module for it.
 
-Nothing is installed: `apt-get download` and `dpkg-deb -x` need no root, and
-write below build/vm alone. An ABI number is never written down here: apt is
-asked for what the metapackage stands for now.
+Nothing is installed: all of it is unpacked below build/vm (debian.py). An ABI
+number is never written down here: apt is asked for what the metapackage stands
+for now.
 """
 
-import fcntl
 import gzip
 import lzma
 import re
@@ -14,13 +14,18 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# Every kernel that is supported: a name, and the metapackage that follows it.
+from debian import Debian, DebianError, is_whole, locked, run_within
+
+# Every kernel that is supported, and here alone: its name, which begins with its
+# version; the release of Debian that it is for, with all its updates and
+# backports; and the metapackage that follows it. The Makefile reads these lines.
 KERNELS = {
-    '6.1': 'linux-image-cloud-amd64',
+    '6.1': ('bookworm', 'linux-image-cloud-amd64'),
+    '6.12': ('bookworm', 'linux-image-6.12-cloud-amd64'),
+    '7.3': ('trixie', 'linux-image-cloud-amd64'),
 }
 
 
@@ -30,38 +35,33 @@ class KernelError(Exception):
 
 @dataclass
 class Kernel:
-    """A kernel that can be booted: by PVH, or as a bzImage with KASLR."""
+    """A kernel that can be booted: by PVH, or as a bzImage with KASLR. `root`
+    has its headers, and what builds with them."""
     name: str
     release: str
     vmlinux: Path
     bzimage: Path
+    root: Path
+
+    def make(self, places, words):
+        """Run the kernel's own make, in the root; its status."""
+        build = f'/usr/src/linux-headers-{self.release}'
+        # Debian's 6.1 headers have nothing to make a module's BTF from.
+        if not (self.root / build[1:] / 'vmlinux').exists():
+            words = [*words, 'CONFIG_DEBUG_INFO_BTF_MODULES=']
+        return run_within(self.root, places, ['make', '-C', build, *words])
 
 
-def _run(words, cwd=None):
-    try:
-        return subprocess.run(words, cwd=cwd, check=True, text=True,
-                              capture_output=True).stdout
-    except FileNotFoundError:
-        raise KernelError(f'{words[0]} is not installed') from None
-    except subprocess.CalledProcessError as error:
-        # apt warns ("W: ") of much that does not matter.
-        tail = [line for line in error.stderr.strip().splitlines()
-                if not line.startswith('W: ')][-3:]
-        raise KernelError(' '.join([*map(str, words), 'failed:', *tail])) \
-            from None
-
-
-def _todays_package(name):
-    """The package of the ABI that the metapackage stands for today."""
-    meta = KERNELS[name]
-    wanted = re.escape(name) + r'[.+][0-9][\w.+~-]*'
-    answer = _run(['apt-cache', 'depends', '--important', meta])
-    for line in answer.splitlines():
-        found = re.match(rf'\s+Depends: (linux-image-({wanted}))$', line)
+def _todays_release(name, debian):
+    """The kernel that the metapackage stands for today."""
+    meta = KERNELS[name][1]
+    version = re.escape(name.partition('-')[0])
+    for depends in debian.dependencies(meta):
+        found = re.search(rf'\blinux-image-({version}[.+][\w.+~-]+)', depends)
         if found:
-            return found[1], found[2]
-    raise KernelError(f'apt knows no {meta} that is a kernel {name}; is this '
-                      'Debian 12, and was "apt-get update" run?')
+            return found[1]
+    raise KernelError(f'Debian {KERNELS[name][0]} has no {meta} that is a '
+                      f'kernel {version}')
 
 
 def _unpack(data):
@@ -101,60 +101,70 @@ def extract_vmlinux(bzimage):
     return vmlinux
 
 
-@contextmanager
-def _locked(directory):
-    """One at a time: two machines may be started at once."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / '.lock', 'w', encoding='ascii') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _find_image(root, release):
+    """Where Debian's packages have it: the second in newer ones."""
+    for place in (f'boot/vmlinuz-{release}', f'lib/modules/{release}/vmlinuz'):
+        if (root / place).exists():
+            return root / place
+    raise KernelError(f'Debian\'s packages of {release} have no vmlinuz')
 
 
-def _install(directory, package, release):
-    """Download the package and leave vmlinux, bzImage and release."""
+def _install(directory, debian, release, say):
+    """Download the kernel and leave root, vmlinux, bzImage and release."""
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         scratch = Path(scratch)
-        _run(['apt-get', 'download', '-q', package], cwd=scratch)
-        debs = list(scratch.glob('*.deb'))
-        if len(debs) != 1:
-            raise KernelError(f'apt-get download {package}: no package came')
-        _run(['dpkg-deb', '-x', debs[0], scratch / 'root'])
-        image = scratch / 'root' / 'boot' / f'vmlinuz-{release}'
-        if not image.exists():
-            raise KernelError(f'{debs[0].name} has no {image.name}')
+        root = scratch / 'root'
+        root.mkdir()
+        debian.unpack([f'linux-headers-{release}', f'linux-image-{release}'],
+                      root, say)
+        image = _find_image(root, release)
         (scratch / 'vmlinux').write_bytes(extract_vmlinux(image.read_bytes()))
         # Last, and by renaming: what stands there is always whole.
         (directory / 'release').unlink(missing_ok=True)
+        shutil.rmtree(directory / 'root', ignore_errors=True)
+        root.rename(directory / 'root')
+        image = directory / 'root' / image.relative_to(root)
         image.rename(directory / 'bzImage')
         (scratch / 'vmlinux').rename(directory / 'vmlinux')
         (scratch / 'release').write_text(f'{release}\n', encoding='ascii')
         (scratch / 'release').rename(directory / 'release')
 
 
+def _refresh(name, build, directory, have, say):
+    """Make what stands in `directory` today's kernel; its release."""
+    debian = Debian(KERNELS[name][0], build)
+    with debian.lock():
+        debian.update(say)
+        release = _todays_release(name, debian)
+        if release == have:
+            return have
+        try:
+            _install(directory, debian, release, say)
+        except DebianError:
+            # A newer one may have come since the lists did, and this gone.
+            debian.update(say, force=True)
+            release = _todays_release(name, debian)
+            _install(directory, debian, release, say)
+        return release
+
+
 def fetch(name, build, say=lambda text: None):
     """The kernel called `name`, downloaded if it is not there or no longer
-    today's. Without apt's lists, one that was downloaded before will do.
+    today's. Without a network, one that was downloaded before will do.
     """
     if name not in KERNELS:
         raise KernelError(f'no kernel "{name}": there is {", ".join(KERNELS)}')
     directory = build / 'vm' / 'kernels' / name
-    stamp = directory / 'release'
-    with _locked(directory):
+    stamp, root = directory / 'release', directory / 'root'
+    with locked(directory):
         have = stamp.read_text(encoding='ascii').strip() \
-            if stamp.exists() else None
+            if stamp.exists() and is_whole(root) else None
         try:
-            package, release = _todays_package(name)
-        except KernelError:
-            if not have:
-                raise
-            package, release = None, have
-        if release != have:
-            say(f'{package} (apt-get download)')
-            try:
-                _install(directory, package, release)
-            except KernelError as error:
-                if not have or not stamp.exists():
-                    raise
-                say(f'{error}; {have} from an earlier download will do')
-                release = have
-    return Kernel(name, release, directory / 'vmlinux', directory / 'bzImage')
+            release = _refresh(name, build, directory, have, say)
+        except (DebianError, KernelError) as error:
+            if not have or not stamp.exists():
+                raise KernelError(str(error)) from None
+            say(f'{error}; {have} from an earlier download will do')
+            release = have
+    return Kernel(name, release, directory / 'vmlinux', directory / 'bzImage',
+                  root)

@@ -2,7 +2,7 @@
 #
 # The virtual machine: the guest's own programs, and $(vm), the harness.
 #
-#	$(vm) test --module $(O)/kmod/{release}/lethe.ko -- PROGRAM \; PROGRAM
+#	$(vm) test --module $(O)/kmod/{kernel}/lethe.ko -- PROGRAM \; PROGRAM
 
 VM_O	:= $(O)/tests/vm
 vm	:= O=$(O) python3 -B tests/vm/vm.py
@@ -36,14 +36,6 @@ $(VM_O)/link_test: $(VM_O)/link_test.o $(HOSTLINK_OBJ) $(VM_O)/needle.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^
 
-# Downloaded once, and again when Debian has a newer one.
-$(O)/vm/kernels/$(KERNEL)/vmlinux:
-	$(Q)$(vm) fetch --kernel $(KERNEL) >/dev/null
-
-.PHONY: vm-fetch
-vm-fetch:
-	$(Q)$(vm) fetch --kernel $(KERNEL)
-
 # The harness's own tests, on the host: KTAP documents on stdout.
 VM_SELF_TESTS := tests/vm/test_result.py tests/vm/test_link.py
 
@@ -52,7 +44,7 @@ vm-self-test:
 	$(Q)for test in $(VM_SELF_TESTS); do python3 -B $$test || exit; done
 
 .PHONY: vm-shell
-vm-shell: $(VM_NEEDS) $(VM_PROGRAMS) $(KMOD_KO) selftests
-	$(Q)$(vm) shell --kernel $(KERNEL) --module $(KMOD_KO)
+vm-shell: $(VM_NEEDS) $(VM_PROGRAMS) $(call kmod-ko,$(ONE)) selftests
+	$(Q)$(vm) shell --kernel $(ONE) --module $(call kmod-ko,$(ONE))
 
 -include $(VM_OBJ:.o=.d)

@@ -6,16 +6,18 @@
     vm.py run [options] -- PROGRAM [ARG...]
     vm.py shell [options]
     vm.py fetch [--kernel NAME]
+    vm.py make [--kernel NAME] -- [ARG...]
 
 `test` runs programs that print KTAP, and judges (result.py): exit status 0 for
 a pass, 1 for a failure, 3 where the machine was LOST. `run` shows one program's
 output as it comes and ends with its exit status; `shell` joins the terminal to
 a shell in the guest, and Ctrl-] leaves it. `fetch` downloads the kernel and
-prints its release. 2 is for what could not be tried at all. `run` and `shell`
+prints its release; `make` runs the kernel's own make, for a module, with the
+project where it is and all else that Debian release's. 2 is for what could not be tried at all. `run` and `shell`
 end with 125 where it was the machine that failed.
 
 Nothing is installed, no root is needed, and nothing is left behind but
-build/vm/kernels and, of a failed run, its console log.
+build/vm and, of a failed run, its console log.
 """
 
 import argparse
@@ -36,6 +38,7 @@ from terminal import Leave, Terminal
 
 FAILED, UNTRIED, LOST, MACHINE_FAILED = 1, 2, 3, 125
 TAIL_LINES = 60
+FIRST = next(iter(kernel.KERNELS))
 
 
 def say(text):
@@ -53,12 +56,12 @@ def parse_arguments(arguments):
 
     common = argparse.ArgumentParser(add_help=False)
     add = common.add_argument
-    add('--kernel', default='6.1', choices=kernel.KERNELS)
+    add('--kernel', default=FIRST, choices=kernel.KERNELS)
     add('--mem', type=int, default=512, metavar='MIB')
     add('--smp', type=int, default=2, metavar='N')
     add('--append', action='append', default=[], metavar='PARAMETER')
     add('--module', metavar='KO',
-        help='load it; "{release}" in its path stands for the kernel\'s')
+        help='load it; "{kernel}" in its path stands for NAME')
     add('--kaslr', action='store_true',
         help='boot the bzImage, whose decompressor randomizes addresses')
     add('--no-slub-debug', action='store_true',
@@ -87,12 +90,13 @@ def parse_arguments(arguments):
                       help='fail if the programs split the direct map')
     verbs.add_parser('run', parents=[common])
     verbs.add_parser('shell', parents=[common])
-    verbs.add_parser('fetch').add_argument('--kernel', default='6.1',
-                                           choices=kernel.KERNELS)
+    for verb in ('fetch', 'make'):
+        verbs.add_parser(verb).add_argument('--kernel', default=FIRST,
+                                            choices=kernel.KERNELS)
     options = parser.parse_args(arguments)
     options.words, options.build = words, root
-    if (options.verb in ('test', 'run')) != bool(words):
-        parser.error('programs stand behind "--" for test and run')
+    if (options.verb in ('test', 'run', 'make')) != bool(words):
+        parser.error('words stand behind "--" for test, run and make')
     if options.verb == 'run' and len(guest.split_programs(words)) != 1:
         parser.error('run takes one program')
     if options.verb == 'test' and not options.timeout:
@@ -142,7 +146,7 @@ def boot(options, directory, take_output, terminal=None):
     """Run one machine: its kernel, record, ending and console log."""
     image = kernel.fetch(options.kernel, options.build, say)
     if options.module:
-        options.module = options.module.replace('{release}', image.release)
+        options.module = options.module.replace('{kernel}', image.name)
     titles = guest.make(directory / 'initrd', options.verb, options, image,
                         options.build, Terminal.size())
     record = result.Record(titles)
@@ -253,6 +257,9 @@ def main(arguments):
         if options.verb == 'fetch':
             print(kernel.fetch(options.kernel, options.build, say).release)
             return 0
+        if options.verb == 'make':
+            return kernel.fetch(options.kernel, options.build, say).make(
+                [guest.SOURCES, options.build], options.words)
         verbs = {'test': test, 'run': run, 'shell': shell}
         with Scratch(options.build) as directory:
             return verbs[options.verb](options, directory)
