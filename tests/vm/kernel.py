@@ -26,6 +26,7 @@ KERNELS = {
     '6.1': ('bookworm', 'linux-image-cloud-amd64'),
     '6.12': ('bookworm', 'linux-image-6.12-cloud-amd64'),
     '7.3': ('trixie', 'linux-image-cloud-amd64'),
+    '6.1-plain': ('bookworm', 'linux-image-amd64'),
 }
 
 
