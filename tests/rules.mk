@@ -45,13 +45,21 @@ vm-mainjob-programs := tests/ktap.sh \
 	'the main job: controls above 0, with Lethe 0, in guest RAM too' \
 	$(RESIDUE_O)/lethe-mainjob /lethe/input
 
+# Direct I/O needs a disk: in memory alone the guest has no file system for it.
+# One for each kernel, since two machines may run at once.
+vm-module-disk = --drive $(O)/vm/disk-$(1).img --env LETHE_DISK=/dev/nvme0n1
+
+$(O)/vm/disk-%.img:
+	$(Q)mkdir -p $(@D) && truncate -s 4M $@
+
 define vm-rules
+$$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
-	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) --tap $$@ -- $$($$*-programs) || \
-		echo "$$* on $(1) failed: see above"
+	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \
+		--tap $$@ -- $$($$*-programs) || echo "$$* on $(1) failed: see above"
 endef
 $(foreach k,$(KERNELS),$(eval $(call vm-rules,$(k))))
 

@@ -266,7 +266,7 @@ static void test_unprivileged(void)
 
 int main(void)
 {
-	door_open();
+	door_open_alone();
 	tap_plan(42);
 	test_node();
 	test_create();

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -27,11 +28,29 @@
 
 static int door;
 
+/*
+ * The door, shared with other tests or not: the module counts what everybody has,
+ * so whoever compares counts waits until it is alone, and the others for it.
+ */
+UNUSED static bool door_try(int how)
+{
+	door = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
+	if (door >= 0 && flock(door, how))
+		tap_bail("flock: %s", strerror(errno));
+	return door >= 0;
+}
+
 /* First in main(): a program skips where there is no module. */
 UNUSED static void door_open(void)
 {
-	door = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
-	if (door < 0)
+	if (!door_try(LOCK_SH))
+		tap_skip_all(LETHE_DEVICE);
+}
+
+/* Instead of it, for one that compares counts. */
+UNUSED static void door_open_alone(void)
+{
+	if (!door_try(LOCK_EX))
 		tap_skip_all(LETHE_DEVICE);
 }
 

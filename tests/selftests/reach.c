@@ -1,47 +1,45 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who can reach what is in a region: nobody through the kernel's ways of reading
- * another's memory, or of holding on to a page. Each way is tried on an ordinary
- * page first, where it has to work.
+ * Who can reach what is in memory from outside: another process, a debugger, a
+ * profiler, the kernel's own views of it. Each way is tried on ordinary memory
+ * too, where it has to work. Ways to hold on to a page are pinning.c's subject.
  */
-#include <elf.h>
 #include <linux/futex.h>
-#include <sys/prctl.h>
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <ucontext.h>
 
-#include "door.h"
+#include "rows.h"
 
-#define MARK 0x6c65746865736563UL
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
 
-/*
- * A way to reach the word at @at in process @pid. Returns 0 if it did, else the
- * errno of the refusal, or ENODATA if something else than the word came.
- */
-typedef int way_fn(pid_t pid, void *at);
-
-static int seen(uint64_t word)
+static const char *after_write(struct memory *m, const char *what)
 {
-	return word == MARK ? 0 : ENODATA;
+	if (strcmp(what, "done"))
+		return what;
+	return first_word(m) ? "nothing" : "written";
 }
 
-static int by_readv(pid_t pid, void *at)
+static const char *by_readv(struct memory *m, long pid)
 {
 	uint64_t word = 0;
-	struct iovec here = { &word, sizeof(word) }, there = { at, sizeof(word) };
+	struct iovec here = { &word, sizeof(word) }, there = { m->map, sizeof(word) };
 
 	if (process_vm_readv(pid, &here, 1, &there, 1, 0) < 0)
-		return errno;
+		return failed();
 	return seen(word);
 }
 
-static int by_writev(pid_t pid, void *at)
+static const char *by_writev(struct memory *m, long pid)
 {
-	uint64_t word = MARK;
-	struct iovec here = { &word, sizeof(word) }, there = { at, sizeof(word) };
+	uint64_t word = 0;
+	struct iovec here = { &word, sizeof(word) }, there = { m->map, sizeof(word) };
 
-	return process_vm_writev(pid, &here, 1, &there, 1, 0) < 0 ? errno : 0;
+	return done_if(process_vm_writev(pid, &here, 1, &there, 1, 0) >= 0);
 }
 
 static int open_mem(pid_t pid, int flags)
@@ -52,210 +50,205 @@ static int open_mem(pid_t pid, int flags)
 	return open(name, flags);
 }
 
-static int by_mem_read(pid_t pid, void *at)
+static const char *by_mem_read(struct memory *m, long pid)
 {
 	uint64_t word = 0;
-	int fd = open_mem(pid, O_RDONLY);
-	int err = fd < 0 || pread(fd, &word, sizeof(word), (off_t)at) < 0 ? errno :
-									    seen(word);
 
-	close(fd);
-	return err;
+	if (pread(open_mem(pid, O_RDONLY), &word, sizeof(word), (off_t)m->map) < 0)
+		return failed();
+	return seen(word);
 }
 
-static int by_mem_write(pid_t pid, void *at)
+static const char *by_mem_write(struct memory *m, long pid)
 {
-	uint64_t word = MARK;
-	int fd = open_mem(pid, O_RDWR);
-	int err = fd < 0 || pwrite(fd, &word, sizeof(word), (off_t)at) < 0 ? errno : 0;
+	uint64_t word = 0;
 
-	close(fd);
-	return err;
+	return done_if(
+		pwrite(open_mem(pid, O_RDWR), &word, sizeof(word), (off_t)m->map) >= 0);
 }
 
-static int ptraced(pid_t pid, void *at, bool poke)
+static bool attached(pid_t pid)
 {
-	int status, err = 0;
+	return !ptrace(PTRACE_ATTACH, pid, NULL, NULL) && waitpid(pid, NULL, 0) == pid;
+}
+
+static const char *by_peek(struct memory *m, long pid)
+{
+	const char *what;
 	long word;
 
-	if (ptrace(PTRACE_ATTACH, pid, NULL, NULL))
-		return errno;
-	if (waitpid(pid, &status, 0) != pid)
-		return ECHILD;
+	if (!attached(pid))
+		return failed();
 	errno = 0;
-	if (poke) {
-		if (ptrace(PTRACE_POKEDATA, pid, at, MARK))
-			err = errno;
-	} else {
-		word = ptrace(PTRACE_PEEKDATA, pid, at, NULL);
-		err = errno ? errno : seen(word);
-	}
+	word = ptrace(PTRACE_PEEKDATA, pid, m->map, NULL);
+	what = errno ? failed() : seen(word);
 	ptrace(PTRACE_DETACH, pid, NULL, NULL);
-	return err;
+	return what;
 }
 
-static int by_peek(pid_t pid, void *at)
+static const char *by_poke(struct memory *m, long pid)
 {
-	return ptraced(pid, at, false);
+	const char *what;
+
+	if (!attached(pid))
+		return failed();
+	what = done_if(!ptrace(PTRACE_POKEDATA, pid, m->map, 0));
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	return what;
 }
 
-static int by_poke(pid_t pid, void *at)
+/*
+ * From a process that has a mapping of ordinary memory too, or none: what is
+ * asked for is memory of its parent.
+ */
+static act_fn *const ways[] = { by_readv,     by_writev, by_mem_read,
+				by_mem_write, by_peek,   by_poke };
+enum { READV, WRITEV, MEM_READ, MEM_WRITE, PEEK, POKE };
+
+static const char *from_child(struct memory *m, long way)
 {
-	return ptraced(pid, at, true);
+	return by_child(ways[way], m, getpid());
 }
 
-/* The next three are acts of the process itself. */
-static int by_vmsplice(pid_t pid, void *at)
+static const char *write_from_child(struct memory *m, long way)
 {
-	struct iovec there = { at, sizeof(uint64_t) };
-	uint64_t word = 0;
-	int err, ends[2];
-
-	(void)pid;
-	if (pipe(ends))
-		return errno;
-	if (vmsplice(ends[1], &there, 1, 0) < 0)
-		err = errno;
-	else
-		err = read(ends[0], &word, sizeof(word)) < 0 ? errno : seen(word);
-	close(ends[0]);
-	close(ends[1]);
-	return err;
+	return after_write(m, by_child(ways[way], m, getpid()));
 }
 
-static int by_shared_futex(pid_t pid, void *at)
+static const char *from_here(struct memory *m, long way)
 {
-	(void)pid;
-	return syscall(SYS_futex, at, FUTEX_WAKE, 1, NULL, NULL, 0) < 0 ? errno : 0;
+	return ways[way](m, getpid());
 }
 
-static int by_own_mem(pid_t pid, void *at)
+static const char *by_pagemap(struct memory *m, long arg)
 {
-	(void)pid;
-	return by_mem_read(getpid(), at);
-}
-
-static int from_child(way_fn *way, void *at)
-{
-	pid_t parent = getpid(), pid = must_fork();
-
-	if (!pid)
-		_exit(way(parent, at));
-	return end_of(pid);
-}
-
-static int from_here(way_fn *way, void *at)
-{
-	return way(0, at);
-}
-
-static const struct {
-	const char *name;
-	int (*from)(way_fn *way, void *at);
-	way_fn *way;
-	int refusal;
-} ways[] = {
-	{ "process_vm_readv by another process", from_child, by_readv, EFAULT },
-	{ "process_vm_writev by another process", from_child, by_writev, EFAULT },
-	{ "/proc/pid/mem read by another process", from_child, by_mem_read, EIO },
-	{ "/proc/pid/mem written by another process", from_child, by_mem_write, EIO },
-	{ "ptrace peek", from_child, by_peek, EIO },
-	{ "ptrace poke", from_child, by_poke, EIO },
-	{ "vmsplice", from_here, by_vmsplice, EFAULT },
-	{ "a shared futex", from_here, by_shared_futex, EFAULT },
-	{ "/proc/self/mem", from_here, by_own_mem, EIO },
-};
-
-#define NR_WAYS (sizeof(ways) / sizeof(ways[0]))
-
-static void test_ways(uint64_t *secret, uint64_t *plain)
-{
-	for (size_t i = 0; i < NR_WAYS; i++) {
-		int control = ways[i].from(ways[i].way, plain);
-		int err = ways[i].from(ways[i].way, secret);
-
-		tap_ok(!control && err == ways[i].refusal,
-		       "%s: refused (%s; on an ordinary page: %s)", ways[i].name,
-		       strerror(err), strerror(control));
-	}
-}
-
-/* What /proc/kcore has of a frame's first word. */
-static bool kcore_word(uint64_t frame, uint64_t *word)
-{
-	uint64_t at = frame * PAGE;
-	Elf64_Ehdr header;
-	Elf64_Phdr part;
-	bool got = false;
-	int fd = open("/proc/kcore", O_RDONLY);
-
-	if (fd < 0)
-		return false;
-	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
-		header.e_phnum = 0;
-	for (int i = 0; i < header.e_phnum && !got; i++) {
-		if (pread(fd, &part, sizeof(part), header.e_phoff + i * sizeof(part)) !=
-		    sizeof(part))
-			break;
-		/* Physical addresses are known of RAM alone. */
-		if (part.p_type == PT_LOAD && part.p_paddr != ~0UL &&
-		    part.p_paddr <= at && at - part.p_paddr < part.p_filesz)
-			got = pread(fd, word, sizeof(*word),
-				    part.p_offset + (at - part.p_paddr)) == sizeof(*word);
-	}
-	close(fd);
-	return got;
-}
-
-static uint64_t frame_of_plain(void *at)
-{
-	uint64_t entry = 0;
+	const off_t at = (off_t)((uintptr_t)m->map / PAGE * sizeof(uint64_t));
 	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry;
 
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)at / PAGE * sizeof(entry)) !=
-	    sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry & ((1ULL << 55) - 1);
+	(void)arg;
+	if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
+		return failed();
+	return entry >> 63 ? "present" : "nothing";
 }
 
-static void test_kcore(int fd, uint64_t *plain)
+static const char *by_futex(struct memory *m, long flag)
 {
-	uint64_t frame = 0, word = 0, control = 0;
-	struct lethe_query args = {
-		.size = sizeof(args),
-		.flags = LETHE_QUERY_FRAMES | LETHE_QUERY_REGION,
-		.fd = fd,
-		.nr_frames = 1,
-		.frames = (uintptr_t)&frame,
+	/* It looks at the word, and finds another than it was told. */
+	if (syscall(SYS_futex, m->map, FUTEX_WAIT | flag, 0, NULL, NULL, 0) == -1 &&
+	    errno == EAGAIN)
+		return "done";
+	return failed();
+}
+
+static const char *by_userfault(struct memory *m, long mode)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { (uintptr_t)m->map, LENGTH },
+		.mode = mode,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		return "SKIP userfaultfd";
+	return done_if(!ioctl(fd, UFFDIO_REGISTER, &range));
+}
+
+/* What perf records of the user's stack at each fault of a page. */
+static int perf_open(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+		.sample_period = 1,
+		.sample_type = PERF_SAMPLE_STACK_USER | PERF_SAMPLE_REGS_USER,
+		.sample_stack_user = 4096,
+		.sample_regs_user = 1 << 7,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
 	};
 
-	if (call(LETHE_IOC_QUERY, &args) || access("/proc/kcore", R_OK)) {
-		tap_skip("root and /proc/kcore", "/proc/kcore: reads as zero");
-		return;
-	}
-	tap_ok(kcore_word(frame_of_plain(plain), &control) && control == MARK &&
-		       kcore_word(frame, &word) && !word,
-	       "/proc/kcore: reads as zero (an ordinary page reads as it is)");
+	return syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 }
 
-int main(void)
+static ucontext_t home;
+static unsigned char *fresh;
+
+__attribute__((noinline)) static void fault(uint64_t word)
 {
-	uint64_t *secret, *plain;
-	int fd;
-
-	door_open();
-	tap_plan(NR_WAYS + 2);
-	/* Where a security module wants to be asked first. */
-	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
-
-	fd = must_create(PAGE);
-	secret = (uint64_t *)must_map(fd, PAGE);
-	plain = (uint64_t *)must_map_plain(PAGE);
-	*plain = MARK;
-	*secret = MARK;
-	test_ways(secret, plain);
-	test_kcore(fd, plain);
-	tap_ok(*secret == MARK, "and the word is still there, for its owner");
-	return tap_end();
+	*(volatile unsigned char *)fresh = word;
 }
+
+/*
+ * With the stack in the memory that is looked at: the secret lies on it, and above
+ * the stack pointer, as another function is called.
+ */
+static void on_stack(void)
+{
+	volatile uint64_t words[8];
+
+	for (int i = 0; i < 8; i++)
+		words[i] = MARK + i;
+	fault(words[0]);
+	words[0] = 0;
+	fault(words[0]);
+}
+
+static const char *by_perf(struct memory *m, long arg)
+{
+	const size_t size = 17 * PAGE;
+	uint64_t words[8];
+	ucontext_t context;
+	void *ring;
+	int fd = perf_open();
+
+	(void)arg;
+	if (fd < 0)
+		return "SKIP perf_event_open for this user";
+	ring = mmap(NULL, size, RW, MAP_SHARED, fd, 0);
+	/* Not one that came along with a neighbour's huge page. */
+	fresh = must_map_plain(PAGE);
+	madvise(fresh, PAGE, MADV_DONTNEED);
+	if (ring == MAP_FAILED || getcontext(&context))
+		return failed();
+	context.uc_stack.ss_sp = m->map;
+	context.uc_stack.ss_size = LENGTH;
+	context.uc_link = &home;
+	makecontext(&context, on_stack, 0);
+	swapcontext(&home, &context);
+	for (int i = 0; i < 8; i++)
+		words[i] = MARK + i;
+	return memmem((char *)ring + PAGE, size - PAGE, words, sizeof(words)) ?
+		       "the secret" :
+		       "none of it";
+}
+
+static const struct row rows[] = {
+	ROW("`process_vm_readv` by another process", from_child, "EFAULT", "EFAULT",
+	    "the secret", .arg = READV, .absent = "ENOSYS or EPERM"),
+	ROW("`process_vm_writev` by another process", write_from_child, "EFAULT",
+	    "EFAULT", "written", .arg = WRITEV, .absent = "ENOSYS or EPERM"),
+	ROW("`ptrace` PTRACE_PEEKDATA", from_child, "EIO", "EIO", "the secret",
+	    .arg = PEEK, .absent = "EPERM"),
+	ROW("`ptrace` PTRACE_POKEDATA", write_from_child, "EIO", "EIO", "written",
+	    .arg = POKE, .absent = "EPERM"),
+	ROW("/proc/pid/mem read by another process", from_child, "EIO", "EIO",
+	    "the secret", .arg = MEM_READ, .absent = "EACCES or EPERM or EBADF"),
+	ROW("/proc/pid/mem written by another process", write_from_child, "EIO", "EIO",
+	    "written", .arg = MEM_WRITE, .absent = "EACCES or EPERM or EBADF"),
+	ROW("/proc/self/mem", from_here, "EIO", "EIO", "the secret", .arg = MEM_READ),
+	ROW("/proc/self/pagemap", by_pagemap, "nothing", "present", "present"),
+	ROW("a futex, private", by_futex, "done", "done", "done",
+	    .arg = FUTEX_PRIVATE_FLAG),
+	ROW("a futex, shared", by_futex, "EFAULT", "EFAULT", "done"),
+	ROW("`userfaultfd` UFFDIO_REGISTER_MODE_MISSING", by_userfault, "EINVAL",
+	    "EINVAL", "done", .arg = UFFDIO_REGISTER_MODE_MISSING, .anonymous = true),
+	ROW("`userfaultfd` UFFDIO_REGISTER_MODE_WP", by_userfault, "EINVAL", "EINVAL",
+	    "done", .arg = UFFDIO_REGISTER_MODE_WP, .anonymous = true),
+	ROW("`perf_event_open` PERF_SAMPLE_STACK_USER of its own stack", by_perf,
+	    "the secret", "the secret", "the secret"),
+};
+
+ROWS_MAIN(rows)

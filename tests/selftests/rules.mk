@@ -4,7 +4,7 @@
 # stand alone (libc and one header); those of the library are linked with it.
 
 SELFTEST_O := $(O)/tests/selftests
-DEVICE_SELFTESTS := device region reach charge wipe_range
+include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section ways limits exception
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
@@ -39,6 +39,14 @@ $(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
 	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
 		-Wl,--as-needed \
 		-o $@ $(filter %.o,$^) -L$(O)/lib -llethe -pthread
+
+# The tables that kmod/README.md carries are those that the programs hold true.
+SELFTEST_TABLE := $(O)/tap/selftests-table.tap
+$(SELFTEST_TABLE): $(addprefix $(SELFTEST_O)/,$(ROWS)) .FORCE
+	$(call say,TEST,table of system calls)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/selftests/table.sh kmod/README.md $(filter-out .FORCE,$^) >$@ || \
+		grep -v '^ok' $@
 
 # Natively, on each fallback; on the module in the virtual machine.
 SELFTEST_TAP := $(FALLBACKS:%=$(O)/tap/selftests-%.tap)
