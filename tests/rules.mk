@@ -27,6 +27,7 @@ on-backend = $(foreach p,$(LIBRARY_PROGRAMS),$(then) env LETHE_BACKEND=$(1) $(p)
 vm-module-options := $(with-module)
 vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(DEVICE_PROGRAMS)),$(then) $(p)) \
+	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS) \
 	$(foreach b,kmod $(FALLBACKS),$(call on-backend,$(b)))
 
 vm-ram-options := $(with-module) --no-slub-debug --mem 256

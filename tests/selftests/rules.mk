@@ -48,6 +48,27 @@ $(SELFTEST_TABLE): $(addprefix $(SELFTEST_O)/,$(ROWS)) .FORCE
 	$(Q)tests/selftests/table.sh kmod/README.md $(filter-out .FORCE,$^) >$@ || \
 		grep -v '^ok' $@
 
+# Each program stands alone, and in a kernel tree: that of Debian's source package,
+# as much of it as the selftests are.
+KERNEL_TREE := $(O)/selftests/linux
+SELFTEST_ALONE := $(O)/tap/selftests-alone.tap
+$(KERNEL_TREE)/tools/testing/selftests/lib.mk:
+	$(call say,TAR,$(KERNEL_TREE))
+	$(Q)mkdir -p $(KERNEL_TREE)
+	$(Q)tar -xJf $(lastword $(sort $(wildcard /usr/src/linux-source-*.tar.xz))) \
+		-C $(KERNEL_TREE) --strip-components=1 --wildcards \
+		'linux-source-*/tools/testing/selftests/Makefile' \
+		'linux-source-*/tools/testing/selftests/*.mk' \
+		'linux-source-*/tools/testing/selftests/*.h' \
+		'linux-source-*/tools/testing/selftests/kselftest/*' \
+		'linux-source-*/tools/scripts/*' 'linux-source-*/scripts/subarch.include'
+
+$(SELFTEST_ALONE): tests/selftests/alone.sh \
+		$(KERNEL_TREE)/tools/testing/selftests/lib.mk .FORCE
+	$(call say,TEST,selftests in a kernel tree)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/selftests/alone.sh $(KERNEL_TREE) $(O)/selftests >$@ || grep -v '^ok' $@
+
 # Natively, on each fallback; on the module in the virtual machine.
 SELFTEST_TAP := $(FALLBACKS:%=$(O)/tap/selftests-%.tap)
 $(SELFTEST_TAP): $(O)/tap/selftests-%.tap: \
