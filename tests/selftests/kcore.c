@@ -9,10 +9,13 @@
 
 #define MARK 0x6c65746865736563UL
 
-/* What /proc/kcore has of a frame's first word. */
+/*
+ * What /proc/kcore has of a frame's first word, at any place: freed memory of the
+ * kernel's own is in two, and with page table isolation one of them is empty.
+ */
 static bool kcore_word(uint64_t frame, uint64_t *word)
 {
-	uint64_t at = frame * PAGE;
+	uint64_t at = frame * PAGE, here;
 	Elf64_Ehdr header;
 	Elf64_Phdr part;
 	bool got = false;
@@ -22,15 +25,19 @@ static bool kcore_word(uint64_t frame, uint64_t *word)
 		return false;
 	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
 		header.e_phnum = 0;
-	for (int i = 0; i < header.e_phnum && !got; i++) {
+	for (int i = 0; i < header.e_phnum; i++) {
 		if (pread(fd, &part, sizeof(part), header.e_phoff + i * sizeof(part)) !=
 		    sizeof(part))
 			break;
 		/* Physical addresses are known of RAM alone. */
-		if (part.p_type == PT_LOAD && part.p_paddr != ~0UL &&
-		    part.p_paddr <= at && at - part.p_paddr < part.p_filesz)
-			got = pread(fd, word, sizeof(*word),
-				    part.p_offset + (at - part.p_paddr)) == sizeof(*word);
+		if (part.p_type != PT_LOAD || part.p_paddr == ~0UL || part.p_paddr > at ||
+		    at - part.p_paddr >= part.p_filesz)
+			continue;
+		if (pread(fd, &here, sizeof(here), part.p_offset + (at - part.p_paddr)) !=
+		    sizeof(here))
+			continue;
+		*word |= here;
+		got = true;
 	}
 	close(fd);
 	return got;
