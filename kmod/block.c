@@ -5,258 +5,152 @@
  * page that nobody has is zero at any time: nothing is zeroed twice, and a
  * block can go back to the kernel as it is. It never leaves a wipe to a worker,
  * and never has a page of its own both taken and in the direct map.
+ *
+ * A page that was given up is zero at once, but stale until the TLBs have
+ * forgotten the alias that it was wiped through. One flush settles all that are
+ * stale by then; no stale page is handed out, and no block with one goes back.
  */
-#include <linux/bitmap.h>
-#include <linux/gfp.h>
+#include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
-#include <linux/page-flags.h>
-#include <linux/printk.h>
-#include <linux/sched/mm.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/vmalloc.h>
+#include <linux/shrinker.h>
+#include <linux/topology.h>
 
+#include "alias.h"
 #include "block.h"
-#include "directmap.h"
+#include "book.h"
+#include "charge.h"
+#include "run.h"
 
-#define BLOCK_ORDER	(PMD_SHIFT - PAGE_SHIFT)
 #define BLOCK_PAGES	PTRS_PER_PTE
 
-/*
- * Wholly free blocks that stay: so that a region which comes and goes at the
- * edge of a block does not take that block in and out each time.
- */
-#define KEEP_BLOCKS	1
+/* Given up by small regions, before a flush is due. */
+#define STALE_PAGES	256
 
-/* Pages wiped through one alias: one flush of every TLB for so many. */
-#define WIPE_PAGES	512U
+/* Held over a flush; who has it waited for those that began before. */
+static DEFINE_MUTEX(flush_lock);
 
-/**
- * struct block - a run of pages out of the direct map
- * @node: in @spare or in @full
- * @page: the first page; page_private() of each page points back here
- * @used: pages taken
- * @taken: which
- */
-struct block {
-	struct list_head node;
+static unsigned int max_blocks;
+module_param(max_blocks, uint, 0644);
+MODULE_PARM_DESC(max_blocks,
+		 "blocks of 2 MiB that may be out of the direct map at once; more is ENOMEM (0, the default: no limit)");
+
+static unsigned int keep_blocks = 8;
+
+static void run_free(struct page *page, unsigned int order)
+{
+	/* What is lost stays out, and counts. */
+	if (lethe_run_free(page, order))
+		lethe_book_unreserve(1U << order);
+}
+
+/* One more block. */
+static bool grow(int node, unsigned int order, bool only_node)
+{
+	unsigned long most = READ_ONCE(max_blocks);
 	struct page *page;
-	unsigned int used;
-	DECLARE_BITMAP(taken, BLOCK_PAGES);
-};
 
-static DEFINE_MUTEX(lock);	/* all below; never held over a wipe */
-static LIST_HEAD(spare);	/* blocks with a free page, empty ones last */
-static LIST_HEAD(full);
-static unsigned int nr_empty;	/* blocks with nothing but free pages */
-static struct lethe_block_count total;
+	if (!lethe_book_reserve(1U << order, most * BLOCK_PAGES))
+		return false;
 
-/* 2 MiB that only the direct map maps. */
-static struct page *run_alloc(void)
-{
-	struct page *page, *next;
-	LIST_HEAD(refused);
-
-	/* Held until another is found, or the same would come again. */
-	for (;;) {
-		page = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-				   __GFP_NOWARN, BLOCK_ORDER);
-		if (!page || !lethe_directmap_aliased(page, BLOCK_PAGES))
-			break;
-		list_add(&page->lru, &refused);
+	page = lethe_run_alloc(node, order, only_node);
+	if (!page) {
+		lethe_book_unreserve(1U << order);
+		return false;
 	}
-
-	while (!list_empty(&refused)) {
-		next = list_first_entry(&refused, struct page, lru);
-		list_del(&next->lru);
-		__free_pages(next, BLOCK_ORDER);
+	if (lethe_book_add(page, order)) {
+		run_free(page, order);
+		return false;
 	}
-	return page;
+	return true;
 }
 
-/* All of the block is zero. */
-static void block_free(struct block *block)
-{
-	struct page *page = block->page;
-	unsigned int i;
-
-	if (lethe_directmap_restore(page, BLOCK_PAGES)) {
-		/* Whoever got these pages next would crash on them. */
-		pr_err("a block cannot be mapped again: its 2 MiB are lost\n");
-	} else {
-		for (i = 0; i < BLOCK_PAGES; i++) {
-			set_page_private(page + i, 0);
-			__ClearPageOffline(page + i);
-		}
-		__free_pages(page, BLOCK_ORDER);
-	}
-	kfree(block);
-}
-
-static struct block *block_new(void)
-{
-	struct block *block;
-	unsigned int i;
-
-	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
-	if (!block)
-		return NULL;
-
-	block->page = run_alloc();
-	if (!block->page) {
-		kfree(block);
-		return NULL;
-	}
-
-	/*
-	 * Hibernation would map the pages again to copy them into its image,
-	 * and makedumpfile would dump them, were they not marked so.
-	 */
-	for (i = 0; i < BLOCK_PAGES; i++) {
-		__SetPageOffline(block->page + i);
-		set_page_private(block->page + i, (unsigned long)block);
-	}
-
-	if (lethe_directmap_remove(block->page, BLOCK_PAGES)) {
-		block_free(block);
-		return NULL;
-	}
-	return block;
-}
-
-static void block_add(struct block *block)
-{
-	guard(mutex)(&lock);
-
-	list_add_tail(&block->node, &spare);
-	nr_empty++;
-	total.blocks++;
-	total.free += BLOCK_PAGES;
-}
-
-static void block_remove(struct block *block)
-{
-	lockdep_assert_held(&lock);
-
-	list_del(&block->node);
-	nr_empty--;
-	total.blocks--;
-	total.free -= BLOCK_PAGES;
-}
-
-/* As many of @nr pages as the blocks have. */
-static unsigned long take_free(struct page **pages, unsigned long nr)
+static unsigned long take_from_others(int node, struct page **pages,
+				      unsigned long nr)
 {
 	unsigned long have = 0;
-	struct block *block;
-	unsigned int bit;
+	int other;
 
-	guard(mutex)(&lock);
-
-	while (have < nr) {
-		block = list_first_entry_or_null(&spare, struct block, node);
-		if (!block)
-			break;
-		if (!block->used)
-			nr_empty--;
-		for_each_clear_bit(bit, block->taken, BLOCK_PAGES) {
-			if (have == nr)
-				break;
-			__set_bit(bit, block->taken);
-			block->used++;
-			pages[have++] = block->page + bit;
-		}
-		list_move(&block->node,
-			  block->used == BLOCK_PAGES ? &full : &spare);
-	}
-	total.used += have;
-	total.free -= have;
+	for_each_online_node(other)
+		if (other != node && have < nr)
+			have += lethe_book_take(other, pages + have, nr - have);
 	return have;
 }
 
-/* One page, zero again. A block that is no longer needed goes to @surplus. */
-static void put_page_back(struct page *page, struct list_head *surplus)
+/*
+ * Flushes for what is stale, and gives back up to @most pages in blocks beyond
+ * @keep. Returns how many.
+ */
+static unsigned long settle(unsigned int keep, unsigned long most)
 {
-	struct block *block = (struct block *)page_private(page);
-
-	lockdep_assert_held(&lock);
-
-	__clear_bit(page - block->page, block->taken);
-	total.used--;
-	total.free++;
-	if (block->used-- == BLOCK_PAGES)
-		list_move(&block->node, &spare);
-	if (block->used)
-		return;
-
-	nr_empty++;
-	if (nr_empty > KEEP_BLOCKS) {
-		block_remove(block);
-		list_add(&block->node, surplus);
-	} else {
-		list_move_tail(&block->node, &spare);
-	}
-}
-
-static void free_all(struct list_head *blocks)
-{
-	struct block *block, *next;
-
-	list_for_each_entry_safe(block, next, blocks, node)
-		block_free(block);
-}
-
-/* Pages that are zero. */
-static void put_zeroed(struct page **pages, unsigned long nr)
-{
+	unsigned long pages;
+	unsigned int order;
+	struct page *page;
 	LIST_HEAD(surplus);
-	unsigned long i;
+	LIST_HEAD(stale);
 
-	mutex_lock(&lock);
-	for (i = 0; i < nr; i++)
-		put_page_back(pages[i], &surplus);
-	mutex_unlock(&lock);
+	guard(mutex)(&flush_lock);
 
-	free_all(&surplus);
+	lethe_book_stale(&stale);
+	if (!list_empty(&stale))
+		lethe_alias_flush();
+	pages = lethe_book_settle(&stale, keep, most, &surplus);
+
+	while ((page = lethe_book_pop(&surplus, &order)))
+		run_free(page, order);
+	return pages;
+}
+
+/* As keep_blocks has it, if there is anything to do. */
+static void settle_if_due(void)
+{
+	unsigned int keep = READ_ONCE(keep_blocks);
+
+	if (lethe_book_due(STALE_PAGES, keep))
+		settle(keep, ULONG_MAX);
 }
 
 /*
- * One page, whatever it takes: what gives up a page cannot fail. An alias needs
- * a few small objects, and the memory below the watermarks is for whoever is
- * about to free some.
+ * All of @nr pages: those that are warm on the caller's node, a new block there,
+ * those that are warm elsewhere, a block elsewhere, and then whatever memory is
+ * left, in ever smaller pieces. Returns how many there were.
  */
-static void *alias_insist(struct page **page)
+static unsigned long take(struct page **pages, unsigned long nr)
 {
-	unsigned int flags = memalloc_noreclaim_save();
-	void *alias;
+	int node = numa_mem_id();
+	int order = LETHE_RUN_ORDER;
+	unsigned long have = 0;
+	bool settled = false;
+	bool local = num_online_nodes() > 1;
 
-	while (!(alias = vmap(page, 1, VM_MAP, PAGE_KERNEL)))
-		schedule_timeout_uninterruptible(1);
-	memalloc_noreclaim_restore(flags);
-	return alias;
-}
+	for (;;) {
+		have += lethe_book_take(node, pages + have, nr - have);
+		if (have == nr || fatal_signal_pending(current))
+			return have;
+		cond_resched();
 
-/*
- * At least one of @nr pages, through an alias since the direct map no longer
- * has them. Returns how many.
- */
-static unsigned int wipe(struct page **pages, unsigned long nr)
-{
-	unsigned int batch = min_t(unsigned long, nr, WIPE_PAGES);
-	void *alias = vmap(pages, batch, VM_MAP, PAGE_KERNEL);
+		if (!settled) {
+			settled = true;
+			settle(READ_ONCE(keep_blocks), ULONG_MAX);
+			continue;
+		}
+		if (local && grow(node, LETHE_RUN_ORDER, true))
+			continue;
+		local = false;
 
-	if (!alias) {
-		batch = 1;
-		alias = alias_insist(pages);
+		have += take_from_others(node, pages + have, nr - have);
+		if (have == nr)
+			return have;
+		while (!grow(node, order, false))
+			if (--order < 0)
+				return have;
+		have += take_from_others(node, pages + have, nr - have);
 	}
-	memset(alias, 0, batch * PAGE_SIZE);
-	vunmap(alias);
-	/* vunmap() is lazy: a TLB may have the alias until this. */
-	vm_unmap_aliases();
-	return batch;
 }
 
 /**
@@ -264,30 +158,21 @@ static unsigned int wipe(struct page **pages, unsigned long nr)
  * @pages: filled with @nr pages, zeroed and out of the direct map
  * @nr: how many
  *
- * They are charged to the caller's memory cgroup, a block at a time, to whoever
- * makes a block necessary. Sleeps.
+ * They are charged to the caller's memory cgroup. Sleeps.
  *
  * Return: 0, or -ENOMEM or -EINTR (killed), and no page is taken.
  */
 int lethe_block_take(struct page **pages, unsigned long nr)
 {
-	unsigned long have = 0;
-	struct block *block;
+	unsigned long have = take(pages, nr);
 
-	for (;;) {
-		have += take_free(pages + have, nr - have);
-		if (have == nr)
-			return 0;
-
-		block = fatal_signal_pending(current) ? NULL : block_new();
-		if (!block) {
-			/* Nobody has written to them yet. */
-			put_zeroed(pages, have);
-			return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
-		}
-		block_add(block);
-		cond_resched();
+	/* Nobody has written to them yet. */
+	if (have < nr || lethe_charge(pages, nr)) {
+		lethe_book_put_clean(pages, have);
+		settle_if_due();
+		return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 	}
+	return 0;
 }
 
 /**
@@ -295,18 +180,20 @@ int lethe_block_take(struct page **pages, unsigned long nr)
  * @pages: what lethe_block_take() filled; nothing maps them any more
  * @nr: how many
  *
- * The pages are wiped, and no TLB knows the alias that it took, before anybody
- * else can get one. Cannot fail. Sleeps.
+ * The pages are wiped on return, and no TLB knows the alias that it took before
+ * anybody else can get one. Cannot fail. Sleeps.
  */
 void lethe_block_give(struct page **pages, unsigned long nr)
 {
 	unsigned int batch;
 
+	lethe_uncharge(pages, nr);
 	for (; nr; nr -= batch, pages += batch) {
-		batch = wipe(pages, nr);
-		put_zeroed(pages, batch);
+		batch = lethe_alias_wipe(pages, nr);
+		lethe_book_put_stale(pages, batch);
 		cond_resched();
 	}
+	settle_if_due();
 }
 
 /**
@@ -315,9 +202,58 @@ void lethe_block_give(struct page **pages, unsigned long nr)
  */
 void lethe_block_counts(struct lethe_block_count *count)
 {
-	guard(mutex)(&lock);
+	lethe_book_counts(count);
+	count->max = READ_ONCE(max_blocks);
+	count->keep = READ_ONCE(keep_blocks);
+}
 
-	*count = total;
+static int set_keep_blocks(const char *value, const struct kernel_param *param)
+{
+	int err = param_set_uint(value, param);
+
+	/* Also set as the module loads: there is nothing to give back then. */
+	if (!err)
+		settle_if_due();
+	return err;
+}
+
+static const struct kernel_param_ops keep_blocks_ops = {
+	.set = set_keep_blocks,
+	.get = param_get_uint,
+};
+
+module_param_cb(keep_blocks, &keep_blocks_ops, &keep_blocks, 0644);
+MODULE_PARM_DESC(keep_blocks,
+		 "blocks of 2 MiB that stay out of the direct map while wholly free; fewer gives back at once (default: 8)");
+
+static unsigned long shrink_count(struct shrinker *shrinker,
+				  struct shrink_control *control)
+{
+	return lethe_book_idle() ?: SHRINK_EMPTY;
+}
+
+/* Memory is wanted: not even what keep_blocks says stays. */
+static unsigned long shrink_scan(struct shrinker *shrinker,
+				 struct shrink_control *control)
+{
+	/* Below directmap.c's lock, which takes memory for page tables. */
+	if (!(control->gfp_mask & __GFP_FS))
+		return SHRINK_STOP;
+	return settle(0, control->nr_to_scan) ?: SHRINK_STOP;
+}
+
+static struct shrinker *shrinker;
+
+/**
+ * lethe_block_init() - ready for the first region
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int lethe_block_init(void)
+{
+	lethe_book_init();
+	shrinker = lethe_shrinker_new("lethe", shrink_count, shrink_scan);
+	return shrinker ? 0 : -ENOMEM;
 }
 
 /**
@@ -327,6 +263,10 @@ void lethe_block_counts(struct lethe_block_count *count)
  */
 void lethe_block_exit(void)
 {
-	WARN_ON(!list_empty(&full));
-	free_all(&spare);
+	struct lethe_block_count left;
+
+	lethe_shrinker_free(shrinker);
+	settle(0, ULONG_MAX);
+	lethe_book_counts(&left);
+	WARN_ON(left.used || left.free);
 }

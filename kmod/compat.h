@@ -22,6 +22,56 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif /* LETHE_HAVE_VM_FLAGS_SET */
 
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+
+typedef unsigned long (*lethe_shrink_t)(struct shrinker *shrinker,
+					struct shrink_control *control);
+
+/* Registered, or NULL where there is no memory for it. */
+static inline struct shrinker *lethe_shrinker_new(const char *name,
+						  lethe_shrink_t count,
+						  lethe_shrink_t scan)
+{
+#ifdef LETHE_HAVE_SHRINKER_ALLOC
+	struct shrinker *shrinker = shrinker_alloc(0, "%s", name);
+#else
+	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+#endif
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker->seeks = DEFAULT_SEEKS;
+#ifdef LETHE_HAVE_SHRINKER_ALLOC
+	shrinker_register(shrinker);
+#else
+	if (register_shrinker(shrinker, "%s", name)) {
+		kfree(shrinker);
+		return NULL;
+	}
+#endif
+	return shrinker;
+}
+
+static inline void lethe_shrinker_free(struct shrinker *shrinker)
+{
+#ifdef LETHE_HAVE_SHRINKER_ALLOC
+	shrinker_free(shrinker);
+#else
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+#endif
+}
+
+/* What page->memcg_data holds beside a pointer. */
+#ifdef LETHE_HAVE_OBJEXTS_FLAGS_MASK
+#define LETHE_MEMCG_FLAGS	OBJEXTS_FLAGS_MASK
+#else
+#define LETHE_MEMCG_FLAGS	MEMCG_DATA_FLAGS_MASK
+#endif
+
 /* What stands in an entry that is not present: named anew, with a header. */
 #ifdef LETHE_HAVE_SOFTLEAF
 #include <linux/leafops.h>

@@ -18,13 +18,14 @@
 
 #include "block.h"
 #include "device.h"
+#include "directmap.h"
 #include "region.h"
 #include "wipe.h"
 
 /* Published: these sizes never shrink, and grow with LETHE_ABI_VERSION. */
 static_assert(sizeof(struct lethe_create) == 16);
 static_assert(sizeof(struct lethe_wipe) == 40);
-static_assert(sizeof(struct lethe_query) == 80);
+static_assert(sizeof(struct lethe_query) == 112);
 
 /* The shortest form that was ever published. */
 #define CREATE_SIZE_FIRST	16
@@ -159,6 +160,10 @@ static long query(void __user *uargs)
 	args.block_size = LETHE_BLOCK_SIZE;
 	args.pages_used = count.used;
 	args.pages_free = count.free;
+	args.pages_small = count.small;
+	args.splits = lethe_directmap_splits();
+	args.max_blocks = count.max;
+	args.keep_blocks = count.keep;
 	args.regions = lethe_region_count();
 
 	/* A tail that the caller knows and we do not stays as it was. */

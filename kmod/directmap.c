@@ -18,6 +18,7 @@
 #include <linux/pfn.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
+#include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
 #include <linux/string.h>
@@ -29,6 +30,9 @@
 
 /* The kernel locks its own steps; ours lie between them. */
 static DEFINE_MUTEX(lock);
+
+/* Entries of 2 MiB or more that runs of less than that made to be split. */
+static atomic64_t splits = ATOMIC64_INIT(0);
 
 static bool readable(unsigned long va)
 {
@@ -186,9 +190,19 @@ static int remove(struct page *page, unsigned int nr, struct probe *last_read)
 {
 	unsigned long va = (unsigned long)page_address(page);
 	unsigned long end = va + nr * PAGE_SIZE;
+	unsigned int flags, level;
 	int err, back;
 
 	guard(mutex)(&lock);
+
+	/*
+	 * A split takes memory for a page table. Reclaim may then want to put
+	 * some other block back, which takes the lock that is held here.
+	 */
+	flags = memalloc_nofs_save();
+	if (nr < PTRS_PER_PTE && lookup_address(va, &level) &&
+	    level != PG_LEVEL_4K)
+		atomic64_inc(&splits);
 
 	err = set_memory_uc(va, nr);
 	if (last_read)
@@ -198,6 +212,7 @@ static int remove(struct page *page, unsigned int nr, struct probe *last_read)
 
 	/* After an error too: they must not stay uncached. */
 	back = set_memory_wb(va, nr);
+	memalloc_nofs_restore(flags);
 	if (!err)
 		err = back;
 
@@ -248,6 +263,16 @@ int lethe_directmap_restore(struct page *page, unsigned int nr)
 	if (!err && !verify(va, end, true))
 		err = -EIO;
 	return err;
+}
+
+/**
+ * lethe_directmap_splits() - what smaller runs than blocks did to the rest
+ *
+ * Return: how many entries of the direct map they split to 4 KiB so far.
+ */
+u64 lethe_directmap_splits(void)
+{
+	return atomic64_read(&splits);
 }
 
 #define CHECK_ORDER	(PMD_SHIFT - PAGE_SHIFT)

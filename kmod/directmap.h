@@ -14,4 +14,6 @@ bool lethe_directmap_aliased(struct page *page, unsigned int nr);
 int lethe_directmap_remove(struct page *page, unsigned int nr);
 int lethe_directmap_restore(struct page *page, unsigned int nr);
 
+u64 lethe_directmap_splits(void);
+
 #endif /* LETHE_DIRECTMAP_H */

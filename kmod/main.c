@@ -24,7 +24,16 @@ static int __init lethe_init(void)
 	if (err)
 		return err;
 
-	return lethe_device_init();
+	err = lethe_block_init();
+	if (err) {
+		pr_err("not loaded: no memory for a shrinker\n");
+		return err;
+	}
+
+	err = lethe_device_init();
+	if (err)
+		lethe_block_exit();
+	return err;
 }
 
 static void __exit lethe_exit(void)

@@ -22,7 +22,8 @@ static void test_node(void)
 }
 
 /* Any of the three: a size that is wrong is told before anything else is. */
-static void test_sizes(const char *name, unsigned long code, void *args, size_t size)
+static void test_sizes(const char *name, unsigned long code, void *args, size_t size,
+		       size_t first)
 {
 	struct {
 		unsigned char args[256];
@@ -34,7 +35,7 @@ static void test_sizes(const char *name, unsigned long code, void *args, size_t 
 	memset(&longer, 0, sizeof(longer));
 	memcpy(&longer, args, size);
 
-	other = size - 1;
+	other = first - 1;
 	memcpy(&longer, &other, sizeof(other));
 	tap_ok(call(code, &longer) == -EINVAL,
 	       "%s: a structure shorter than its first form is EINVAL", name);
@@ -78,7 +79,7 @@ static void test_create(void)
 	struct lethe_query before = must_query(), after;
 	int fd;
 
-	test_sizes("CREATE", LETHE_IOC_CREATE, &args, sizeof(args));
+	test_sizes("CREATE", LETHE_IOC_CREATE, &args, sizeof(args), 16);
 
 	tap_ok(create(0) == -EINVAL, "CREATE: a length of zero is EINVAL");
 	tap_ok(create(UINT64_MAX) == -E2BIG && create(1ULL << 63) == -E2BIG,
@@ -109,7 +110,7 @@ static void test_wipe(void)
 		.length = 1,
 	};
 
-	test_sizes("WIPE", LETHE_IOC_WIPE, &args, sizeof(args));
+	test_sizes("WIPE", LETHE_IOC_WIPE, &args, sizeof(args), 40);
 }
 
 static void test_query(void)
@@ -118,7 +119,7 @@ static void test_query(void)
 	struct lethe_query known;
 	int fd = must_create(3 * PAGE);
 
-	test_sizes("QUERY", LETHE_IOC_QUERY, &args, sizeof(args));
+	test_sizes("QUERY", LETHE_IOC_QUERY, &args, sizeof(args), 80);
 
 	known = must_query();
 	tap_ok(known.version == LETHE_ABI_VERSION && known.page_size == PAGE &&

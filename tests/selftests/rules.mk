@@ -28,7 +28,7 @@ $(SELFTEST_O)/%.o: tests/selftests/%.S
 
 $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS)): $(SELFTEST_O)/%: $(SELFTEST_O)/%.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
 # How a register is filled and looked at belongs to several of these.
 SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)

@@ -29,7 +29,7 @@
 #endif
 
 /* The ABI's version: raised when a structure or a code is added. */
-#define LETHE_ABI_VERSION	1
+#define LETHE_ABI_VERSION	2
 
 #define LETHE_DEVICE		"/dev/lethe"
 
@@ -104,15 +104,22 @@ struct lethe_wipe {
  * @version: returns LETHE_ABI_VERSION of the module
  * @page_size: returns the bytes of a page, and of a frame
  * @features: returns LETHE_FEATURE_* bits
- * @blocks: returns the blocks that are out of the direct map now
+ * @blocks: returns the whole blocks that are out of the direct map now
  * @block_size: returns the bytes of a block
  * @pages_used: returns the pages in regions now
- * @pages_free: returns the pages of blocks that are in no region
+ * @pages_free: returns the pages out of the direct map that are in no region
  * @regions: returns the regions alive now
  * @fd: with LETHE_QUERY_REGION, a descriptor that LETHE_IOC_CREATE returned
  * @nr_frames: with LETHE_QUERY_FRAMES, how many numbers @frames has room for;
  *	returns how many there are, which may be more than were written
  * @frames: address of an array of __u64 frame numbers
+ * @pages_small: returns how many of the pages used and free are not in whole
+ *	blocks, since memory was in pieces (since version 2, as all below)
+ * @splits: returns how many larger entries of the direct map were split to
+ *	4 KiB for such pages since the module was loaded
+ * @max_blocks: returns how many blocks, or as many pages in pieces, may be out
+ *	at once; 0 is no limit
+ * @keep_blocks: returns how many blocks stay out while they are wholly free
  *
  * Errors: EINVAL (flags; LETHE_QUERY_REGION alone), EPERM (frames without
  * CAP_SYS_ADMIN in the first user namespace), EBADF (@fd is not open, or not a
@@ -132,6 +139,10 @@ struct lethe_query {
 	__s32 fd;
 	__u32 nr_frames;
 	__u64 frames;
+	__u64 pages_small;
+	__u64 splits;
+	__u64 max_blocks;
+	__u64 keep_blocks;
 };
 
 /*
