@@ -58,6 +58,7 @@ include kmod/rules.mk
 include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
+include tests/bench/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
@@ -104,6 +105,10 @@ test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
 .PHONY: test-vm-all
 test-vm-all: $(VM_TAP)
 	@tests/tally.py $^
+
+.PHONY: bench-vm
+bench-vm: deps-vm ## What regions cost beside memfd_secret, in the virtual machine
+	$(again) bench-vm-all
 
 .PHONY: vm
 vm: deps-vm ## A shell in the virtual machine, the module loaded

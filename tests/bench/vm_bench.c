@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What regions cost, beside what they compete with, in one guest: ours and the
+ * peer's runs alternate, so that a busy host slows both. Prints one line for each
+ * metric, fields between tabs; the medians of all rounds, and the spread: the
+ * middle half of ours. It judges by the goals and changes nothing.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "../selftests/door.h"
+
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447
+#endif
+
+#define ROUNDS 9
+#define LIVE 10000
+#define SAMPLES 200
+#define SLICE_NS 200000000ULL
+#define THREAD_PAGES 16
+
+/* A metric's rounds. */
+struct series {
+	double at[ROUNDS];
+};
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double quantile(struct series series, unsigned int quarter)
+{
+	qsort(series.at, ROUNDS, sizeof(series.at[0]), compare);
+	return series.at[quarter * (ROUNDS - 1) / 4];
+}
+
+static double median(const struct series *series)
+{
+	return quantile(*series, 2);
+}
+
+/* met: NULL where the goal is none. */
+static void row(const char *metric, const char *unit, const struct series *ours,
+		const struct series *peer, const char *peer_name, double ratio,
+		const char *goal, const char *met)
+{
+	printf("%s, %s\t%.4g\t%.4g\t%s\t%.2f\t%s\t%s\t%.4g..%.4g\n", metric, unit,
+	       median(ours), median(peer), peer_name, ratio, goal, met,
+	       quantile(*ours, 1), quantile(*ours, 3));
+	fflush(stdout);
+}
+
+static void at_least(const char *metric, const char *unit, const struct series *ours,
+		     const struct series *peer, const char *name, double ratio,
+		     double goal)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), ">= %g", goal);
+	row(metric, unit, ours, peer, name, ratio, text, ratio >= goal ? "yes" : "no");
+}
+
+static void at_most(const char *metric, const char *unit, const struct series *ours,
+		    const struct series *peer, const char *name, double goal)
+{
+	double ratio = median(ours) / median(peer);
+	char text[32];
+
+	snprintf(text, sizeof(text), "<= %g", goal);
+	row(metric, unit, ours, peer, name, ratio, text, ratio <= goal ? "yes" : "no");
+}
+
+/* The number behind a word at the start of a line. */
+static double number_in(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	double number = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, word, strlen(word)))
+			number = strtod(line + strlen(word), NULL);
+	if (file)
+		fclose(file);
+	if (number < 0)
+		tap_bail("%s has no %s", path, word);
+	return number;
+}
+
+/* What splits the direct map, for whoever is under measurement. */
+struct direct_map {
+	double kib, splits;
+};
+
+static struct direct_map direct_map(void)
+{
+	return (struct direct_map){
+		.kib = number_in("/proc/meminfo", "DirectMap4k:"),
+		.splits = number_in("/proc/vmstat", "direct_map_level2_splits"),
+	};
+}
+
+static int open_region(size_t length)
+{
+	return must_create(length);
+}
+
+static int open_secretmem(size_t length)
+{
+	int fd = syscall(SYS_memfd_secret, 0);
+
+	if (fd < 0 || ftruncate(fd, length))
+		tap_bail("memfd_secret: %s", strerror(errno));
+	return fd;
+}
+
+/* Create, map, touch every page, unmap, close: nanoseconds a page. */
+static double life(int (*open_it)(size_t), size_t pages, struct direct_map *grown)
+{
+	struct direct_map before = direct_map(), after;
+	uint64_t start = now();
+	int fd = open_it(pages * PAGE);
+	unsigned char *map = must_map(fd, pages * PAGE);
+
+	for (size_t i = 0; i < pages; i++)
+		map[i * PAGE] = 1;
+	munmap(map, pages * PAGE);
+	close(fd);
+	start = now() - start;
+
+	after = direct_map();
+	grown->kib += after.kib - before.kib;
+	grown->splits += after.splits - before.splits;
+	return (double)start / pages;
+}
+
+static void bench_lives(void)
+{
+	static const struct {
+		size_t pages;
+		double goal;
+	} sizes[] = { { 16, 20 }, { 256, 50 }, { 4096, 50 } };
+	struct direct_map ours_grown = { 0 }, peer_grown = { 0 };
+	struct series ours, peer;
+	char name[64];
+
+	for (size_t i = 0; i < 3; i++) {
+		for (int round = 0; round < ROUNDS; round++) {
+			ours.at[round] = life(open_region, sizes[i].pages, &ours_grown);
+			peer.at[round] = life(open_secretmem, sizes[i].pages,
+					      &peer_grown);
+		}
+		snprintf(name, sizeof(name), "create+map+touch+close, %zu pages",
+			 sizes[i].pages);
+		at_least(name, "ns a page", &ours, &peer, "memfd_secret",
+			 median(&peer) / median(&ours), sizes[i].goal);
+	}
+
+	printf("DirectMap4k growth in all of that, kB\t%g\t%g\tmemfd_secret\t-\t0\t%s\t-\n",
+	       ours_grown.kib, peer_grown.kib, ours_grown.kib ? "no" : "yes");
+	printf("direct_map_level2_splits in all of that\t%g\t%g\tmemfd_secret\t-\t0\t%s\t-\n",
+	       ours_grown.splits, peer_grown.splits, ours_grown.splits ? "no" : "yes");
+	fflush(stdout);
+}
+
+/* Anonymous memory has no descriptor. */
+static double life_plain(size_t pages)
+{
+	uint64_t start = now();
+	unsigned char *map = must_map_plain(pages * PAGE);
+
+	for (size_t i = 0; i < pages; i++)
+		map[i * PAGE] = 1;
+	munmap(map, pages * PAGE);
+	return (double)(now() - start) / pages;
+}
+
+/* A region of one page holds the block, so that it stays warm. */
+static void bench_warm(void)
+{
+	struct direct_map ignored = { 0 };
+	struct series ours, peer;
+	int holder = must_create(PAGE);
+
+	life(open_region, 128, &ignored);
+	for (int round = 0; round < ROUNDS; round++) {
+		ours.at[round] = peer.at[round] = 0;
+		for (int i = 0; i < 20; i++) {
+			ours.at[round] += life(open_region, 128, &ignored) / 20;
+			peer.at[round] += life_plain(128) / 20;
+		}
+	}
+	at_most("a page given up and taken again, warm", "ns", &ours, &peer,
+		"anonymous page", 2);
+	close(holder);
+}
+
+/* What a thread does over and over. */
+static void one_region(void)
+{
+	close(must_create(THREAD_PAGES * PAGE));
+}
+
+static void one_count(void)
+{
+	for (volatile int i = 0; i < 10000; i++)
+		;
+}
+
+static atomic_uint waiting;
+
+struct worker {
+	void (*work)(void);
+	int cpu;
+	unsigned int done;
+};
+
+static void *run_worker(void *arg)
+{
+	struct worker *worker = arg;
+	uint64_t end;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(worker->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		tap_bail("CPU %d: %s", worker->cpu, strerror(errno));
+	atomic_fetch_sub(&waiting, 1);
+	while (atomic_load(&waiting))
+		;
+	for (end = now() + SLICE_NS; now() < end; worker->done++)
+		worker->work();
+	return NULL;
+}
+
+/* How often @nr threads, each on its own CPU, do it in a second. */
+static double throughput(void (*work)(void), unsigned int nr)
+{
+	struct worker workers[2] = { { work, 0, 0 }, { work, 1, 0 } };
+	pthread_t threads[2];
+	unsigned int done = 0;
+
+	atomic_store(&waiting, nr);
+	for (unsigned int i = 0; i < nr; i++)
+		if (pthread_create(&threads[i], NULL, run_worker, &workers[i]))
+			tap_bail("pthread_create failed");
+	for (unsigned int i = 0; i < nr; i++) {
+		pthread_join(threads[i], NULL);
+		done += workers[i].done;
+	}
+	return done * 1e9 / SLICE_NS;
+}
+
+static void bench_threads(void)
+{
+	struct series one, two, count_one, count_two, ratio;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		one.at[round] = throughput(one_region, 1);
+		two.at[round] = throughput(one_region, 2);
+		count_one.at[round] = throughput(one_count, 1);
+		count_two.at[round] = throughput(one_count, 2);
+		ratio.at[round] = two.at[round] / one.at[round];
+	}
+	at_least("2 threads, create+close of 16 pages", "a second", &two, &one,
+		 "1 thread", median(&ratio), 1.6);
+	/* What two CPUs of this machine are worth, where nothing is shared. */
+	for (int round = 0; round < ROUNDS; round++)
+		ratio.at[round] = count_two.at[round] / count_one.at[round];
+	row("2 threads that only count", "a second", &count_two, &count_one, "1 thread",
+	    median(&ratio), "-", "-");
+}
+
+/* The middle sample of each of the two. */
+static void sample(double *create_ns, double *close_ns)
+{
+	static double creates[SAMPLES], closes[SAMPLES];
+
+	for (int i = 0; i < SAMPLES; i++) {
+		uint64_t start = now(), middle;
+		int fd = must_create(PAGE);
+
+		middle = now();
+		close(fd);
+		creates[i] = middle - start;
+		closes[i] = now() - middle;
+	}
+	qsort(creates, SAMPLES, sizeof(double), compare);
+	qsort(closes, SAMPLES, sizeof(double), compare);
+	*create_ns = creates[SAMPLES / 2];
+	*close_ns = closes[SAMPLES / 2];
+}
+
+static void bench_live(void)
+{
+	struct series first_create, first_close, create_late, close_late;
+	static int fds[LIVE];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		sample(&first_create.at[round], &first_close.at[round]);
+		for (int i = 0; i < LIVE; i++)
+			fds[i] = must_create(PAGE);
+		sample(&create_late.at[round], &close_late.at[round]);
+		for (int i = 0; i < LIVE; i++)
+			close(fds[i]);
+	}
+	at_most("create with 10,000 regions live", "ns", &create_late, &first_create,
+		"the first", 1.5);
+	at_most("close with 10,000 regions live", "ns", &close_late, &first_close,
+		"the first", 1.5);
+}
+
+int main(void)
+{
+	struct rlimit files = { 2 * LIVE, 2 * LIVE };
+	struct rlimit locked = { RLIM_INFINITY, RLIM_INFINITY };
+
+	door_open();
+	if (setrlimit(RLIMIT_NOFILE, &files) || setrlimit(RLIMIT_MEMLOCK, &locked))
+		tap_bail("setrlimit: %s", strerror(errno));
+	printf("metric\tours\tpeer\tpeer_name\tratio\tgoal\tmet\tspread\n");
+	bench_lives();
+	bench_warm();
+	bench_threads();
+	bench_live();
+	return 0;
+}
