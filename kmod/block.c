@@ -29,8 +29,8 @@
 
 #define BLOCK_PAGES	PTRS_PER_PTE
 
-/* Given up by small regions, before a flush is due. */
-#define STALE_PAGES	256
+/* Given up before a flush is due, however few blocks are kept. */
+#define STALE_PAGES	256UL
 
 /* Held over a flush; who has it waited for those that began before. */
 static DEFINE_MUTEX(flush_lock);
@@ -109,9 +109,10 @@ static unsigned long settle(unsigned int keep, unsigned long most)
 /* As keep_blocks has it, if there is anything to do. */
 static void settle_if_due(void)
 {
-	unsigned int keep = READ_ONCE(keep_blocks);
+	unsigned long keep = READ_ONCE(keep_blocks);
 
-	if (lethe_book_due(STALE_PAGES, keep))
+	/* What may be kept free may as well wait. */
+	if (lethe_book_due(max(STALE_PAGES, keep * BLOCK_PAGES), keep))
 		settle(keep, ULONG_MAX);
 }
 
@@ -122,6 +123,7 @@ static void settle_if_due(void)
  */
 static unsigned long take(struct page **pages, unsigned long nr)
 {
+	unsigned long keep = READ_ONCE(keep_blocks);
 	int node = numa_mem_id();
 	int order = LETHE_RUN_ORDER;
 	unsigned long have = 0;
@@ -134,6 +136,13 @@ static unsigned long take(struct page **pages, unsigned long nr)
 			return have;
 		cond_resched();
 
+		/*
+		 * A flush stops every CPU. Up to what is kept anyway, one more
+		 * block makes it serve more pages each time.
+		 */
+		if (!settled && lethe_book_out() < keep * BLOCK_PAGES &&
+		    grow(node, LETHE_RUN_ORDER, true))
+			continue;
 		if (!settled) {
 			settled = true;
 			settle(READ_ONCE(keep_blocks), ULONG_MAX);

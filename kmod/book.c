@@ -359,6 +359,18 @@ unsigned long lethe_book_idle(void)
 }
 
 /**
+ * lethe_book_out() - what is out of the direct map
+ *
+ * Return: the pages, with those that are on the way.
+ */
+unsigned long lethe_book_out(void)
+{
+	guard(mutex)(&lock);
+
+	return nr_out;
+}
+
+/**
  * lethe_book_counts() - what the blocks hold now
  * @count: filled, but for the limits
  */

@@ -22,6 +22,7 @@ unsigned long lethe_book_settle(struct list_head *pages, unsigned int keep,
 				unsigned long most, struct list_head *surplus);
 struct page *lethe_book_pop(struct list_head *surplus, unsigned int *order);
 unsigned long lethe_book_idle(void);
+unsigned long lethe_book_out(void);
 void lethe_book_counts(struct lethe_block_count *count);
 void lethe_book_init(void);
 
