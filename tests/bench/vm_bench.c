@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "../selftests/door.h"
+#include "../selftests/knobs.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -133,9 +134,8 @@ static int open_secretmem(size_t length)
 }
 
 /* Create, map, touch every page, unmap, close: nanoseconds a page. */
-static double life(int (*open_it)(size_t), size_t pages, struct direct_map *grown)
+static double life(int (*open_it)(size_t), size_t pages)
 {
-	struct direct_map before = direct_map(), after;
 	uint64_t start = now();
 	int fd = open_it(pages * PAGE);
 	unsigned char *map = must_map(fd, pages * PAGE);
@@ -144,29 +144,61 @@ static double life(int (*open_it)(size_t), size_t pages, struct direct_map *grow
 		map[i * PAGE] = 1;
 	munmap(map, pages * PAGE);
 	close(fd);
-	start = now() - start;
+	return (double)(now() - start) / pages;
+}
 
+/* The mean of so many, and what they do to the direct map. */
+static double lives(int nr, int (*open_it)(size_t), size_t pages,
+		    struct direct_map *grown)
+{
+	struct direct_map before = direct_map(), after;
+	double sum = 0;
+
+	for (int i = 0; i < nr; i++)
+		sum += life(open_it, pages);
 	after = direct_map();
 	grown->kib += after.kib - before.kib;
 	grown->splits += after.splits - before.splits;
-	return (double)start / pages;
+	return sum / nr;
+}
+
+/* What it is when no block is warm: each comes and goes with the region. */
+static void bench_cold(void)
+{
+	struct series ours, peer;
+	long keep = read_number(PARAMETERS "keep_blocks");
+	char text[16];
+
+	set_keep("0");
+	for (int round = 0; round < ROUNDS; round++) {
+		ours.at[round] = life(open_region, 4096);
+		peer.at[round] = life(open_secretmem, 4096);
+	}
+	snprintf(text, sizeof(text), "%ld", keep);
+	set_keep(text);
+	row("the same, 4096 pages, no block kept", "ns a page", &ours, &peer,
+	    "memfd_secret", median(&peer) / median(&ours), "-", "-");
 }
 
 static void bench_lives(void)
 {
 	static const struct {
 		size_t pages;
+		int lives; /* in each round */
 		double goal;
-	} sizes[] = { { 16, 20 }, { 256, 50 }, { 4096, 50 } };
+	} sizes[] = { { 16, 40, 20 }, { 256, 4, 50 }, { 4096, 1, 50 } };
 	struct direct_map ours_grown = { 0 }, peer_grown = { 0 };
 	struct series ours, peer;
 	char name[64];
 
+	/* Until as much is warm as is kept, now and then a block comes. */
+	life(open_region, 4096);
 	for (size_t i = 0; i < 3; i++) {
 		for (int round = 0; round < ROUNDS; round++) {
-			ours.at[round] = life(open_region, sizes[i].pages, &ours_grown);
-			peer.at[round] = life(open_secretmem, sizes[i].pages,
-					      &peer_grown);
+			ours.at[round] = lives(sizes[i].lives, open_region,
+					       sizes[i].pages, &ours_grown);
+			peer.at[round] = lives(sizes[i].lives, open_secretmem,
+					       sizes[i].pages, &peer_grown);
 		}
 		snprintf(name, sizeof(name), "create+map+touch+close, %zu pages",
 			 sizes[i].pages);
@@ -196,15 +228,14 @@ static double life_plain(size_t pages)
 /* A region of one page holds the block, so that it stays warm. */
 static void bench_warm(void)
 {
-	struct direct_map ignored = { 0 };
 	struct series ours, peer;
 	int holder = must_create(PAGE);
 
-	life(open_region, 128, &ignored);
+	life(open_region, 128);
 	for (int round = 0; round < ROUNDS; round++) {
 		ours.at[round] = peer.at[round] = 0;
 		for (int i = 0; i < 20; i++) {
-			ours.at[round] += life(open_region, 128, &ignored) / 20;
+			ours.at[round] += life(open_region, 128) / 20;
 			peer.at[round] += life_plain(128) / 20;
 		}
 	}
@@ -338,6 +369,7 @@ int main(void)
 		tap_bail("setrlimit: %s", strerror(errno));
 	printf("metric\tours\tpeer\tpeer_name\tratio\tgoal\tmet\tspread\n");
 	bench_lives();
+	bench_cold();
 	bench_warm();
 	bench_threads();
 	bench_live();
