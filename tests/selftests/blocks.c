@@ -292,7 +292,7 @@ int main(void)
 {
 	char keep[16], most[16];
 
-	door_open();
+	door_open_alone();
 	if (getuid() || access(PARAMETERS "keep_blocks", W_OK))
 		tap_skip_all("root, and the module's parameters");
 	if (must_query().regions)
