@@ -9,10 +9,15 @@
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
+#include <asm/cacheflush.h>
+
 #include "alias.h"
 
 /* Pages wiped through one alias. */
 #define WIPE_PAGES	512UL
+
+/* What is wiped goes to memory itself: the caches will not live to be written. */
+static bool write_through;
 
 /*
  * One page, whatever it takes: what gives up a page cannot fail. An alias needs
@@ -51,8 +56,21 @@ unsigned int lethe_alias_wipe(struct page **pages, unsigned long nr)
 	}
 	/* By words: a byte at a time is slow where rep stosb is emulated. */
 	memset64(alias, 0, batch * (PAGE_SIZE / sizeof(u64)));
+	if (READ_ONCE(write_through))
+		clflush_cache_range(alias, batch * PAGE_SIZE);
 	vunmap(alias);
 	return batch;
+}
+
+/**
+ * lethe_alias_write_through() - from now on, wipe memory and not a cache alone
+ *
+ * For a machine that is about to be reset: its processors may then drop what
+ * their caches have, and memory would still hold what was there before.
+ */
+void lethe_alias_write_through(void)
+{
+	WRITE_ONCE(write_through, true);
 }
 
 /**

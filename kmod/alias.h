@@ -8,6 +8,7 @@
 struct page;
 
 unsigned int lethe_alias_wipe(struct page **pages, unsigned long nr);
+void lethe_alias_write_through(void);
 void lethe_alias_flush(void);
 
 #endif /* LETHE_ALIAS_H */

@@ -19,12 +19,16 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/shrinker.h>
+#include <linux/string.h>
 #include <linux/topology.h>
+
+#include <asm/cacheflush.h>
 
 #include "alias.h"
 #include "block.h"
 #include "book.h"
 #include "charge.h"
+#include "directmap.h"
 #include "run.h"
 
 #define BLOCK_PAGES	PTRS_PER_PTE
@@ -216,6 +220,40 @@ void lethe_block_counts(struct lethe_block_count *count)
 	count->keep = READ_ONCE(keep_blocks);
 }
 
+/**
+ * lethe_block_drain() - give every block back that has no page taken
+ *
+ * For a machine whose memory is about to be written down: what is in no region
+ * has no reason to be left out.
+ */
+void lethe_block_drain(void)
+{
+	settle(0, ULONG_MAX);
+}
+
+static void wipe_dying(struct page *page, unsigned int order)
+{
+	void *va = page_address(page);
+
+	if (lethe_directmap_show_dying(page, 1U << order))
+		return;
+	memset(va, 0, PAGE_SIZE << order);
+	clflush_cache_range(va, PAGE_SIZE << order);
+}
+
+/**
+ * lethe_block_wipe_dying() - wipe every block where it is
+ *
+ * For a machine that has panicked: no memory can be had for an alias, and no
+ * other CPU answers to a flush. So each block is made present in the direct map
+ * again, for which nothing need be flushed, and zeroed there. Takes no lock,
+ * does not sleep. Nothing may be done with a block after it.
+ */
+void lethe_block_wipe_dying(void)
+{
+	lethe_book_walk_dying(wipe_dying);
+}
+
 static int set_keep_blocks(const char *value, const struct kernel_param *param)
 {
 	int err = param_set_uint(value, param);
@@ -275,7 +313,7 @@ void lethe_block_exit(void)
 	struct lethe_block_count left;
 
 	lethe_shrinker_free(shrinker);
-	settle(0, ULONG_MAX);
+	lethe_block_drain();
 	lethe_book_counts(&left);
 	WARN_ON(left.used || left.free);
 }

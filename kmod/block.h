@@ -32,6 +32,8 @@ struct lethe_block_count {
 int lethe_block_take(struct page **pages, unsigned long nr);
 void lethe_block_give(struct page **pages, unsigned long nr);
 void lethe_block_counts(struct lethe_block_count *count);
+void lethe_block_drain(void);
+void lethe_block_wipe_dying(void);
 int lethe_block_init(void);
 void lethe_block_exit(void);
 

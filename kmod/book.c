@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
 
 #include "book.h"
@@ -19,6 +20,7 @@
 /**
  * struct block - a run of pages out of the direct map
  * @node: in @spare of its NUMA node, or in @full
+ * @all_node: in @all
  * @page: the first page; page_private() of each page points back here
  * @order: LETHE_RUN_ORDER; less only where memory was in pieces
  * @used: pages that regions have
@@ -27,6 +29,7 @@
  */
 struct block {
 	struct list_head node;
+	struct list_head all_node;
 	struct page *page;
 	unsigned int order;
 	unsigned int used;
@@ -38,6 +41,12 @@ static DEFINE_MUTEX(lock);	/* all below */
 /* Per NUMA node: blocks with a free page, those wholly free last. */
 static struct list_head spare[MAX_NUMNODES];
 static LIST_HEAD(full);
+/*
+ * Each of them, from before it has a page taken until after the last is free.
+ * A block never moves in it, so that it can be walked when the machine stops
+ * in the middle of anything.
+ */
+static LIST_HEAD(all);
 static LIST_HEAD(stale);	/* pages, by their lru */
 static unsigned long nr_stale;
 static unsigned long nr_idle;	/* whole blocks that no region has a page of */
@@ -139,6 +148,7 @@ int lethe_book_add(struct page *page, unsigned int order)
 
 	guard(mutex)(&lock);
 	list_add_tail(&block->node, &spare[page_to_nid(page)]);
+	list_add_tail_rcu(&block->all_node, &all);
 	count_block(block, 1);
 	return 0;
 }
@@ -229,6 +239,7 @@ static unsigned long collect(unsigned int keep, unsigned long most,
 			if (whole(block) && nr_idle <= keep)
 				continue;
 			list_move(&block->node, surplus);
+			list_del_rcu(&block->all_node);
 			count_block(block, -1);
 			pages += size(block);
 		}
@@ -379,6 +390,21 @@ void lethe_book_counts(struct lethe_block_count *count)
 	guard(mutex)(&lock);
 
 	*count = total;
+}
+
+/**
+ * lethe_book_walk_dying() - call a function for every block
+ * @fn: called with its first page and its order
+ *
+ * For a machine that has panicked: takes no lock, since whoever held it never
+ * lets go of it.
+ */
+void lethe_book_walk_dying(void (*fn)(struct page *page, unsigned int order))
+{
+	struct block *block;
+
+	list_for_each_entry_lockless(block, &all, all_node)
+		fn(block->page, block->order);
 }
 
 /**

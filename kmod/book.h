@@ -24,6 +24,7 @@ struct page *lethe_book_pop(struct list_head *surplus, unsigned int *order);
 unsigned long lethe_book_idle(void);
 unsigned long lethe_book_out(void);
 void lethe_book_counts(struct lethe_block_count *count);
+void lethe_book_walk_dying(void (*fn)(struct page *page, unsigned int order));
 void lethe_book_init(void);
 
 #endif /* LETHE_BOOK_H */

@@ -100,4 +100,42 @@ static inline void lethe_shrinker_free(struct shrinker *shrinker)
 #endif
 #define lethe_fpstate(task)	(lethe_fpu(task)->fpstate)
 
+/*
+ * A descriptor whose file has an inode, and so a mapping, of its own. Where the
+ * kernel has a function for all of it, it exports no other.
+ */
+#ifdef LETHE_HAVE_ANON_INODE_CREATE_GETFILE
+#include <linux/anon_inodes.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+
+static inline int lethe_anon_fd(const char *name,
+				const struct file_operations *fops, void *private)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	struct file *file;
+
+	if (fd < 0)
+		return fd;
+	file = anon_inode_create_getfile(name, fops, private, O_RDWR, NULL);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+#else
+#include <linux/anon_inodes.h>
+#include <linux/fcntl.h>
+
+static inline int lethe_anon_fd(const char *name,
+				const struct file_operations *fops, void *private)
+{
+	return anon_inode_getfd_secure(name, fops, private, O_RDWR | O_CLOEXEC,
+				       NULL);
+}
+#endif /* LETHE_HAVE_ANON_INODE_CREATE_GETFILE */
+
 #endif /* LETHE_COMPAT_H */

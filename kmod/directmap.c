@@ -71,8 +71,6 @@ static void write_pmd(pmd_t *pmd, unsigned long pfn, bool present)
 /* Writes every entry of a range, whichever size each has. */
 static int write_entries(unsigned long va, unsigned long end, bool present)
 {
-	lockdep_assert_held(&lock);
-
 	while (va < end) {
 		unsigned long pfn = PHYS_PFN(__pa(va));
 		unsigned int level;
@@ -98,8 +96,6 @@ static int write_entries(unsigned long va, unsigned long end, bool present)
 /* Asks the processor, not the tables: is every entry's range as it should be? */
 static bool verify(unsigned long va, unsigned long end, bool present)
 {
-	lockdep_assert_held(&lock);
-
 	while (va < end) {
 		unsigned long size = PAGE_SIZE;
 		unsigned int level;
@@ -242,6 +238,28 @@ int lethe_directmap_remove(struct page *page, unsigned int nr)
 }
 
 /**
+ * lethe_directmap_show_dying() - make pages present, whatever they hold
+ * @page: as given to lethe_directmap_remove()
+ * @nr: likewise
+ *
+ * For a machine that has panicked, to wipe them at once. Takes no lock: nobody
+ * else runs, and whoever held it never will.
+ *
+ * Return: 0; or -errno, and then they must not be touched.
+ */
+int lethe_directmap_show_dying(struct page *page, unsigned int nr)
+{
+	unsigned long va = (unsigned long)page_address(page);
+	unsigned long end = va + nr * PAGE_SIZE;
+	int err;
+
+	err = write_entries(va, end, true);
+	if (!err && !verify(va, end, true))
+		err = -EIO;
+	return err;
+}
+
+/**
  * lethe_directmap_restore() - put pages back into the direct map
  * @page: as given to lethe_directmap_remove()
  * @nr: likewise
@@ -253,16 +271,9 @@ int lethe_directmap_remove(struct page *page, unsigned int nr)
  */
 int lethe_directmap_restore(struct page *page, unsigned int nr)
 {
-	unsigned long va = (unsigned long)page_address(page);
-	unsigned long end = va + nr * PAGE_SIZE;
-	int err;
-
 	guard(mutex)(&lock);
 
-	err = write_entries(va, end, true);
-	if (!err && !verify(va, end, true))
-		err = -EIO;
-	return err;
+	return lethe_directmap_show_dying(page, nr);
 }
 
 /**

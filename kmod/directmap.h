@@ -12,6 +12,7 @@ struct page;
 int lethe_directmap_check(void);
 bool lethe_directmap_aliased(struct page *page, unsigned int nr);
 int lethe_directmap_remove(struct page *page, unsigned int nr);
+int lethe_directmap_show_dying(struct page *page, unsigned int nr);
 int lethe_directmap_restore(struct page *page, unsigned int nr);
 
 u64 lethe_directmap_splits(void);

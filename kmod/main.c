@@ -10,6 +10,7 @@
 #include "block.h"
 #include "device.h"
 #include "directmap.h"
+#include "power.h"
 
 static int __init lethe_init(void)
 {
@@ -30,9 +31,20 @@ static int __init lethe_init(void)
 		return err;
 	}
 
+	/* Before anybody can have a region that it would have to end. */
+	err = lethe_power_init();
+	if (err)
+		goto err_block;
+
 	err = lethe_device_init();
 	if (err)
-		lethe_block_exit();
+		goto err_power;
+	return 0;
+
+err_power:
+	lethe_power_exit();
+err_block:
+	lethe_block_exit();
 	return err;
 }
 
@@ -43,6 +55,7 @@ static void __exit lethe_exit(void)
 
 	/* Open regions hold the module, so that none is left by now. */
 	lethe_device_exit();
+	lethe_power_exit();
 	lethe_block_exit();
 }
 

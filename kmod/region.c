@@ -4,18 +4,25 @@
  * is one of frame numbers and complete from the start: get_user_pages(), and so
  * ptrace, process_vm_readv, vmsplice and O_DIRECT, finds no page in it, and no
  * later touch can fail. Nothing here ever reads a page.
+ *
+ * A region is revoked when the machine's memory is about to be written down or
+ * handed on: its pages are gone from every mapping and wiped before anything
+ * else happens, and it never gets others.
  */
-#include <linux/anon_inodes.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/freezer.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #include "block.h"
 #include "fpu.h"
@@ -23,17 +30,45 @@
 
 /**
  * struct region - what a descriptor stands for
- * @node: in @regions
+ * @node: in @regions, until it is released or revoked
  * @mm: the creator's, which its RLIMIT_MEMLOCK charge is on
  * @nr: pages
- * @pages: the pages
+ * @pages: the pages; NULL once it is revoked
+ * @lock: taken with an mmap_lock held, never the other way round
+ * @mapping: where its mappings are found; NULL before the first
+ * @mappers: those who mapped it, beside @mm
+ * @revoked: no mapping is made any more
+ * @wait: for @pages to go
  */
 struct region {
 	struct list_head node;
 	struct mm_struct *mm;
 	unsigned long nr;
 	struct page **pages;
+	struct mutex lock;	/* mapping, mappers, revoked */
+	struct address_space *mapping;
+	struct list_head mappers;
+	bool revoked;
+	wait_queue_head_t wait;
 };
+
+/**
+ * struct mapper - somebody who mapped a region
+ * @node: in region.mappers
+ * @mm: whose
+ */
+struct mapper {
+	struct list_head node;
+	struct mm_struct *mm;
+};
+
+/*
+ * Held for reading while a region comes or goes, so that whoever holds it for
+ * writing finds every page that is taken in one of @regions.
+ */
+static DECLARE_RWSEM(gate);
+static bool shut;		/* written with @gate held for writing */
+static DECLARE_WAIT_QUEUE_HEAD(opened);
 
 static DEFINE_MUTEX(lock);	/* both below */
 static LIST_HEAD(regions);
@@ -49,6 +84,51 @@ static unsigned long run_length(struct page **pages, unsigned long nr)
 		run++;
 	return run;
 }
+
+static void forget_mapper(struct mapper *mapper)
+{
+	list_del(&mapper->node);
+	mmdrop(mapper->mm);
+	kfree(mapper);
+}
+
+/*
+ * Notes who maps the region: revoke() has to wait until the mapping that is
+ * being made can be found. Who is gone makes none, and is forgotten.
+ */
+static int note_mapper(struct region *region, struct mm_struct *mm)
+{
+	struct mapper *mapper, *next;
+
+	lockdep_assert_held(&region->lock);
+
+	if (mm == region->mm)
+		return 0;
+	list_for_each_entry_safe(mapper, next, &region->mappers, node) {
+		if (mapper->mm == mm)
+			return 0;
+		if (!atomic_read(&mapper->mm->mm_users))
+			forget_mapper(mapper);
+	}
+
+	mapper = kmalloc(sizeof(*mapper), GFP_KERNEL_ACCOUNT);
+	if (!mapper)
+		return -ENOMEM;
+	mapper->mm = mm;
+	mmgrab(mm);
+	list_add(&mapper->node, &region->mappers);
+	return 0;
+}
+
+/* Nothing is missing from a mapping but what was revoked. */
+static vm_fault_t region_fault(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGBUS;
+}
+
+static const struct vm_operations_struct region_vm_ops = {
+	.fault = region_fault,
+};
 
 static int region_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -67,6 +147,16 @@ static int region_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff >= region->nr || nr > region->nr - vma->vm_pgoff)
 		return -EINVAL;
 
+	guard(mutex)(&region->lock);
+
+	if (region->revoked)
+		return -ESTALE;
+	err = note_mapper(region, vma->vm_mm);
+	if (err)
+		return err;
+	region->mapping = file->f_mapping;
+	vma->vm_ops = &region_vm_ops;
+
 	vm_flags_clear(vma, VM_MAYEXEC);
 	/* Not for children, not for core files, and never longer than it is. */
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND);
@@ -83,14 +173,52 @@ static int region_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
+static __poll_t region_poll(struct file *file, poll_table *wait)
+{
+	struct region *region = file->private_data;
+
+	poll_wait(file, &region->wait, wait);
+	/* Not sooner: who has seen it may count on SIGBUS. */
+	return READ_ONCE(region->pages) ? 0 : EPOLLHUP | EPOLLERR;
+}
+
+/* Returns the charge, and frees what told of the pages. */
+static void region_uncharge(struct region *region)
+{
+	account_locked_vm(region->mm, region->nr, false);
+	kvfree(region->pages);
+	WRITE_ONCE(region->pages, NULL);
+}
+
 static void region_free(struct region *region)
 {
+	struct mapper *mapper, *next;
+
+	list_for_each_entry_safe(mapper, next, &region->mappers, node)
+		forget_mapper(mapper);
 	if (region->mm) {
-		account_locked_vm(region->mm, region->nr, false);
+		if (!region->revoked)
+			region_uncharge(region);
 		mmdrop(region->mm);
 	}
-	kvfree(region->pages);
 	kfree(region);
+}
+
+/* From here on the region can be revoked. */
+static void region_add(struct region *region)
+{
+	guard(mutex)(&lock);
+
+	list_add_tail(&region->node, &regions);
+	nr_regions++;
+}
+
+static void region_remove(struct region *region)
+{
+	guard(mutex)(&lock);
+
+	list_del(&region->node);
+	nr_regions--;
 }
 
 /*
@@ -101,12 +229,13 @@ static int region_release(struct inode *inode, struct file *file)
 {
 	struct region *region = file->private_data;
 
-	mutex_lock(&lock);
-	list_del(&region->node);
-	nr_regions--;
-	mutex_unlock(&lock);
+	down_read(&gate);
+	if (!region->revoked) {
+		region_remove(region);
+		lethe_block_give(region->pages, region->nr);
+	}
+	up_read(&gate);
 
-	lethe_block_give(region->pages, region->nr);
 	region_free(region);
 	lethe_fpu_wipe_exiting();
 	return 0;
@@ -115,6 +244,7 @@ static int region_release(struct inode *inode, struct file *file)
 static const struct file_operations region_fops = {
 	.owner = THIS_MODULE,
 	.mmap = region_mmap,
+	.poll = region_poll,
 	.release = region_release,
 };
 
@@ -128,6 +258,9 @@ static struct region *region_alloc(unsigned long nr)
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 
+	mutex_init(&region->lock);
+	INIT_LIST_HEAD(&region->mappers);
+	init_waitqueue_head(&region->wait);
 	region->nr = nr;
 	err = account_locked_vm(current->mm, nr, true);
 	if (err)
@@ -149,9 +282,28 @@ err_free:
 	return ERR_PTR(err);
 }
 
+/* Holds the gate; waits while it is shut, as a task that can be frozen. */
+static int enter_gate(void)
+{
+	int err;
+
+	for (;;) {
+		down_read(&gate);
+		if (!shut)
+			return 0;
+		up_read(&gate);
+
+		err = wait_event_freezable(opened, !READ_ONCE(shut));
+		if (err)
+			return err;
+	}
+}
+
 /**
  * lethe_region_create() - a new region
  * @length: bytes; more than zero
+ *
+ * Waits while the regions are shut.
  *
  * Return: a close-on-exec descriptor, or -errno as LETHE_IOC_CREATE has it.
  */
@@ -159,7 +311,6 @@ int lethe_region_create(u64 length)
 {
 	struct region *region;
 	unsigned long nr;
-	struct file *file;
 	int fd, err;
 
 	if (length > MAX_LFS_FILESIZE)
@@ -169,41 +320,113 @@ int lethe_region_create(u64 length)
 	if (nr > totalram_pages())
 		return -ENOMEM;
 
-	region = region_alloc(nr);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
+	err = enter_gate();
+	if (err)
+		return err;
 
+	region = region_alloc(nr);
+	if (IS_ERR(region)) {
+		err = PTR_ERR(region);
+		goto err_gate;
+	}
 	err = lethe_block_take(region->pages, nr);
 	if (err)
 		goto err_region;
 
-	fd = get_unused_fd_flags(O_CLOEXEC);
+	/* With its descriptor, another thread may already close it. */
+	region_add(region);
+	fd = lethe_anon_fd("[lethe]", &region_fops, region);
 	if (fd < 0) {
 		err = fd;
 		goto err_pages;
 	}
-
-	file = anon_inode_getfile("[lethe]", &region_fops, region, O_RDWR);
-	if (IS_ERR(file)) {
-		err = PTR_ERR(file);
-		goto err_fd;
-	}
-
-	mutex_lock(&lock);
-	list_add_tail(&region->node, &regions);
-	nr_regions++;
-	mutex_unlock(&lock);
-
-	fd_install(fd, file);
+	up_read(&gate);
 	return fd;
 
-err_fd:
-	put_unused_fd(fd);
 err_pages:
+	region_remove(region);
 	lethe_block_give(region->pages, nr);
 err_region:
 	region_free(region);
+err_gate:
+	up_read(&gate);
 	return err;
+}
+
+/*
+ * Waits until whoever had begun to map the region has done so: a mapping can be
+ * found from the end of mmap() on, and it holds its mmap_lock until then.
+ */
+static void wait_for_mappers(struct region *region)
+{
+	struct mapper *mapper;
+
+	mmap_read_lock(region->mm);
+	mmap_read_unlock(region->mm);
+	/* None is added any more. */
+	list_for_each_entry(mapper, &region->mappers, node) {
+		mmap_read_lock(mapper->mm);
+		mmap_read_unlock(mapper->mm);
+	}
+}
+
+static void revoke(struct region *region)
+{
+	mutex_lock(&region->lock);
+	WRITE_ONCE(region->revoked, true);
+	mutex_unlock(&region->lock);
+
+	wait_for_mappers(region);
+	if (region->mapping)
+		unmap_mapping_range(region->mapping, 0, 0, 1);
+
+	region_remove(region);
+	lethe_block_give(region->pages, region->nr);
+	region_uncharge(region);
+	wake_up_poll(&region->wait, EPOLLHUP | EPOLLERR);
+}
+
+/**
+ * lethe_region_shut() - let no region be, until lethe_region_open()
+ * @wipe: revoke those there are; else refuse while there are any
+ *
+ * When it returns 0, no page is taken and no block is out of the direct map.
+ * Sleeps.
+ *
+ * Return: 0; or -EBUSY, and nothing has changed.
+ */
+int lethe_region_shut(bool wipe)
+{
+	struct region *region, *next;
+	int err = 0;
+
+	down_write(&gate);
+	if (!wipe && nr_regions) {
+		err = -EBUSY;
+		goto out;
+	}
+	WRITE_ONCE(shut, true);
+
+	list_for_each_entry_safe(region, next, &regions, node)
+		revoke(region);
+	lethe_block_drain();
+out:
+	up_write(&gate);
+	return err;
+}
+
+/**
+ * lethe_region_open() - let regions be made again
+ *
+ * Those that were revoked stay so.
+ */
+void lethe_region_open(void)
+{
+	down_write(&gate);
+	WRITE_ONCE(shut, false);
+	up_write(&gate);
+
+	wake_up_all(&opened);
 }
 
 /**
@@ -262,7 +485,10 @@ int lethe_region_frames(int fd, u64 *frames, u64 room, u64 *total)
 		fput(file);
 		return -EBADF;
 	}
-	*total = put_frames(file->private_data, frames, room, 0);
+	region = file->private_data;
+	mutex_lock(&region->lock);
+	*total = region->revoked ? 0 : put_frames(region, frames, room, 0);
+	mutex_unlock(&region->lock);
 	fput(file);
 	return 0;
 }

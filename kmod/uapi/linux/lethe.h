@@ -46,9 +46,26 @@
  * The pages are wiped in the very call that gives up the last descriptor or
  * mapping, whichever way the process ends.
  *
+ * Before the machine hibernates (unless the module was told hibernate=veto: then
+ * hibernation is EBUSY instead while there is a region), before an image is
+ * loaded, and before a restart, every region is revoked. From then on:
+ *
+ *   - a touch of any mapping of it is SIGBUS, and EFAULT for a system call: it
+ *     never shows other bytes than those that were there, nor zeros;
+ *   - poll(2) says POLLHUP and POLLERR, without being asked for either, and
+ *     wakes who waits: the pages have been wiped by then. At other times a
+ *     region is never ready;
+ *   - mmap(2) of it is ESTALE;
+ *   - its memory and its charge have been given back.
+ *
+ * It stays so, whether the hibernation succeeds or not. LETHE_IOC_CREATE waits
+ * from the beginning of a hibernation to its end, when the machine has resumed,
+ * and then goes on; a signal whose handler does not restart calls ends that
+ * with EINTR.
+ *
  * Errors: EINVAL (length zero, a flag), E2BIG (a tail; a length past what a
  * file can have), ENOMEM (RLIMIT_MEMLOCK without CAP_IPC_LOCK, the memory
- * cgroup, or no memory), EMFILE and ENFILE as for open(2).
+ * cgroup, or no memory), EMFILE and ENFILE as for open(2), EINTR.
  */
 struct lethe_create {
 	__u32 size;
@@ -108,7 +125,7 @@ struct lethe_wipe {
  * @block_size: returns the bytes of a block
  * @pages_used: returns the pages in regions now
  * @pages_free: returns the pages out of the direct map that are in no region
- * @regions: returns the regions alive now
+ * @regions: returns the regions alive now; not those that were revoked
  * @fd: with LETHE_QUERY_REGION, a descriptor that LETHE_IOC_CREATE returned
  * @nr_frames: with LETHE_QUERY_FRAMES, how many numbers @frames has room for;
  *	returns how many there are, which may be more than were written
