@@ -11,10 +11,15 @@
 #	vm-large	6 GiB, mapped by 1 GiB entries that have to be split, but
 #			never to 4 KiB
 #	vm-mainjob	the main job on the module, with the row for guest RAM
+#	vm-hibernate	a hibernation to disk and the resumption in a second boot: the
+#			disk searched in between
+#	vm-restart	a restart with a secret in memory: RAM as it is left, searched
+#	vm-panic	a panic likewise
 
 VM_SUITES := vm-module vm-ram vm-bare vm-large vm-mainjob
-VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap)) \
-	$(O)/tap/vm-harness.tap
+VM_ENDINGS := hibernate restart panic
+VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
+	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) $(O)/tap/vm-harness.tap
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
@@ -61,6 +66,15 @@ $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \
 		--tap $$@ -- $$($$*-programs) || echo "$$* on $(1) failed: see above"
+
+# Without slub_debug, as vm-ram.
+$$(VM_ENDINGS:%=$$(O)/tap/vm-%-$(1).tap): $$(O)/tap/vm-%-$(1).tap: \
+		$$(call kmod-ko,$(1)) $$(VM_NEEDS) $$(RESIDUE_PROGRAMS) .FORCE
+	$$(call say,BOOT,$$* on $(1))
+	$$(Q)mkdir -p $$(@D) && rm -f $$@
+	$$(Q)O=$$(O) python3 -B tests/vm/power.py $$* --kernel $(1) --no-slub-debug \
+		--mem 256 --module $$(call kmod-ko,$(1)) --tap $$@ -- $$(ENDING_TEST) $$* || \
+		echo "$$* on $(1) failed: see above"
 endef
 $(foreach k,$(KERNELS),$(eval $(call vm-rules,$(k))))
 

@@ -15,11 +15,13 @@ search_test-src	:= search_test aes_schedule $(SEARCH)
 process_test-src := process_test plants $(PROCESS)
 tools_test-src	:= tools_test needle
 ram_test-src	:= ram_test frames needle
+ending_test-src	:= ending_test needle
 
 # From other rooms.
 HOSTLINK := $(O)/tests/vm/hostlink.o
 lethe-mainjob-obj := $(HOSTLINK)
 ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
+ending_test-obj	:= $(HOSTLINK)
 
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
@@ -30,7 +32,8 @@ process_test-libs := -pthread
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
 RESIDUE_VM_TESTS := $(RESIDUE_O)/ram_test
-RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS)
+ENDING_TEST := $(RESIDUE_O)/ending_test
+RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST)
 
 .PHONY: residue
 residue: $(RESIDUE_PROGRAMS)

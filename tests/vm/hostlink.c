@@ -88,8 +88,9 @@ static void print_frames(FILE *out, const uint64_t *frames, size_t n)
 	}
 }
 
-static int send_request(int tty, const char *label, const struct needle *needles,
-			size_t n, const uint64_t *frames, size_t nr_frames)
+static int send_request(int tty, const char *verb, const char *label,
+			const struct needle *needles, size_t n, const uint64_t *frames,
+			size_t nr_frames)
 {
 	int fd = fcntl(tty, F_DUPFD_CLOEXEC, 0);
 	int err = 0;
@@ -103,7 +104,7 @@ static int send_request(int tty, const char *label, const struct needle *needles
 		close(fd);
 		return err;
 	}
-	fprintf(out, "SEARCH %s\n", label);
+	fprintf(out, "%s %s\n", verb, label);
 	for (size_t i = 0; i < n && !err; i++)
 		err = needle_print(out, &needles[i]);
 	print_frames(out, frames, nr_frames);
@@ -200,9 +201,10 @@ static int read_answer(int tty, const struct needle *needles, size_t n,
 	return 0;
 }
 
-int hostlink_search(const char *label, const struct needle *needles, size_t n,
-		    const uint64_t *frames, size_t nr_frames,
-		    struct hostlink_found *found, uint64_t *searched_bytes)
+/* @answered of the needles are to be told of in the answer. */
+static int ask(const char *verb, const char *label, const struct needle *needles,
+	       size_t n, const uint64_t *frames, size_t nr_frames, size_t answered,
+	       struct hostlink_found *found, uint64_t *searched_bytes)
 {
 	int tty, err;
 
@@ -220,11 +222,26 @@ int hostlink_search(const char *label, const struct needle *needles, size_t n,
 
 	/* What is left of an answer that somebody gave up waiting for. */
 	tcflush(tty, TCIFLUSH);
-	err = send_request(tty, label, needles, n, frames, nr_frames);
+	err = send_request(tty, verb, label, needles, n, frames, nr_frames);
 	if (!err)
-		err = read_answer(tty, needles, n, found, searched_bytes);
+		err = read_answer(tty, needles, answered, found, searched_bytes);
 out:
 	/* And with it the lock. */
 	close(tty);
 	return err;
+}
+
+int hostlink_search(const char *label, const struct needle *needles, size_t n,
+		    const uint64_t *frames, size_t nr_frames,
+		    struct hostlink_found *found, uint64_t *searched_bytes)
+{
+	return ask("SEARCH", label, needles, n, frames, nr_frames, n, found,
+		   searched_bytes);
+}
+
+int hostlink_later(const char *label, const struct needle *needles, size_t n)
+{
+	struct hostlink_found none;
+
+	return ask("LATER", label, needles, n, NULL, 0, 0, &none, NULL);
 }

@@ -67,4 +67,17 @@ int hostlink_search(const char *label, const struct needle *needles, size_t n,
 		    const uint64_t *frames, size_t nr_frames,
 		    struct hostlink_found *found, uint64_t *searched_bytes);
 
+/**
+ * hostlink_later() - have the host remember needles until the machine is at rest
+ * @label: as above
+ * @needles: as above; those of an earlier call are forgotten
+ * @n: how many, at least one
+ *
+ * For what is left once nothing runs here any more: the host searches and judges
+ * by itself (power.py).
+ *
+ * Return: as hostlink_search().
+ */
+int hostlink_later(const char *label, const struct needle *needles, size_t n);
+
 #endif /* VM_HOSTLINK_H */

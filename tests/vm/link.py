@@ -2,6 +2,7 @@
 """The host's end of the link to the guest: search the guest's whole RAM.
 
 A request is the lines SEARCH, NEEDLE..., FRAMES..., GO (hostlink.c sends them).
+LATER in place of SEARCH has the needles kept for search_later().
 The machine stands still only while its RAM is written to a file; the file lies
 in a directory that nobody else may read, and is deleted as soon as it was
 searched. Needles are handed on as they came: this file never unmasks one.
@@ -88,13 +89,14 @@ class HostLink:
         self._buffer = b''
         self._request = []
         self._ranges = None
+        self._later = None
 
     def feed(self, data):
         """Take what the guest sent, and answer once a request is whole."""
         *lines, self._buffer = (self._buffer + data).split(b'\n')
         for line in lines:
             text = line.decode('ascii', 'replace').strip()
-            if text.startswith('SEARCH'):
+            if text.startswith(('SEARCH', 'LATER')):
                 self._request = [text]
             elif text == 'GO':
                 self._answer()
@@ -103,7 +105,11 @@ class HostLink:
 
     def _answer(self):
         try:
-            lines = self._search()
+            if self._request and self._request[0].startswith('LATER'):
+                self._later = self._parse('LATER')
+                lines = ['DONE 0']
+            else:
+                lines = self._search()
         except (SearchError, QmpError, OSError) as error:
             lines = [f'ERROR {error}']
             self._log(f'search failed: {error}')
@@ -113,10 +119,34 @@ class HostLink:
         except OSError:
             pass    # the machine is gone, which its end will show
 
-    def _parse(self):
+    def search_later(self, image=None):
+        """Search for what the guest asked for with LATER: in the file `image`,
+        or in the RAM of the machine, which does not run any more. Returns
+        ({name: Found}, bytes searched)."""
+        if not self._later:
+            raise SearchError('the guest did not say what to search for')
+        label, needles, _ = self._later
+        found = {name: Found() for name in needles}
+        if image:
+            spans = [((0, image.stat().st_size), image)]
+        else:
+            spans, _ = self._dump(go_on=False)
+        try:
+            searched = sum(self._search_range(
+                path, size, [*needles.values(),
+                             f'RANGE 0 {start:#x} {size:#x}', 'GO'], found)
+                for (start, size), path in spans)
+        finally:
+            for _, path in spans if not image else ():
+                path.unlink(missing_ok=True)
+        self._log(f'search "{label}": {searched >> 20} MiB of '
+                  f'{image.name if image else "RAM"}')
+        return found, searched
+
+    def _parse(self, verb='SEARCH'):
         request, self._request = self._request, []
-        if not request or not request[0].startswith('SEARCH'):
-            raise SearchError('a request without SEARCH')
+        if not request or not request[0].startswith(verb):
+            raise SearchError(f'a request without {verb}')
         needles, frames = {}, []
         for line in request[1:]:
             words = line.split()
@@ -128,7 +158,7 @@ class HostLink:
                 raise SearchError(f'an unknown line "{line[:40]}"')
         if not needles:
             raise SearchError('a request without a needle')
-        return request[0][len('SEARCH'):].strip(), needles, frames
+        return request[0][len(verb):].strip(), needles, frames
 
     def _search(self):
         label, needles, frames = self._parse()
@@ -150,7 +180,7 @@ class HostLink:
         return [*(found[name].line(name) for name in needles),
                 f'DONE {searched}']
 
-    def _dump(self):
+    def _dump(self, go_on=True):
         """Write all of RAM down: [((start, size), path)], and the seconds for
         which the machine stood still."""
         if self._ranges is None:
@@ -171,7 +201,8 @@ class HostLink:
                 path.unlink(missing_ok=True)
             raise
         finally:
-            self._qmp.execute('cont')
+            if go_on:
+                self._qmp.execute('cont')
         return dumps, time.monotonic() - begun
 
     def _search_range(self, path, size, asked, found):

@@ -27,6 +27,9 @@ from qmp import Qmp
 EXIT_VALUE = 0x10
 EXIT_STATUS = EXIT_VALUE * 2 + 1
 
+# How often a machine that is to be kept is asked whether it came to its end.
+_KEEP_SECONDS = 0.3
+
 # no_timer_check: at boot the kernel counts ticks while it spins, and panics when
 # there were too few. An emulated processor whose host is busy may get none.
 PARAMETERS = ('panic=-1 oops=panic panic_on_warn=1 softlockup_panic=1 '
@@ -48,6 +51,8 @@ class Setup:
     processors: int = 2
     parameters: list[str] = field(default_factory=list)
     drives: list[Path] = field(default_factory=list)
+    # Where it would end by itself, keep it as it is then: to be looked at.
+    keep: bool = False
 
     @property
     def console(self):
@@ -78,6 +83,8 @@ def _command(setup, fds):
                   '-serial', f'chardev:{name}']
     words += ['-chardev', f'socket,id=qmp,fd={fds["qmp"]}',
               '-mon', 'chardev=qmp,mode=control']
+    if setup.keep:
+        words += ['-action', 'shutdown=pause']
     for number, drive in enumerate(setup.drives):
         words += ['-drive', f'file={drive},if=none,id=drive{number},format=raw',
                   '-device', f'nvme,serial=lethe{number},drive=drive{number}']
@@ -117,9 +124,9 @@ class Machine:
             for _, theirs in pairs.values():
                 theirs.close()
         self._qmp = Qmp(self._ports['qmp'])
-        link = HostLink(self._ports['link'], self._qmp, self._setup.ramsearch,
-                        self._setup.directory, self._log)
-        for name, take in (('output', self._on_output), ('link', link.feed),
+        self.link = HostLink(self._ports['link'], self._qmp, self._setup.ramsearch,
+                             self._setup.directory, self._log)
+        for name, take in (('output', self._on_output), ('link', self.link.feed),
                            ('notes', self._take_notes)):
             self._selector.register(self._ports[name], selectors.EVENT_READ,
                                     take)
@@ -161,10 +168,18 @@ class Machine:
                 left = self._begun + timeout - time.monotonic()
                 if left <= 0:
                     return self._ended(f'it did not end within {timeout} s')
-            for key, _ in self._selector.select(left):
+            if self._setup.keep:
+                left = _KEEP_SECONDS if left is None else min(left, _KEEP_SECONDS)
+            events = self._selector.select(left)
+            for key, _ in events:
                 open_ports -= self._take(key)
+            if self._setup.keep and not events and self._is_kept():
+                return self._ended(None)
         self._qemu.wait()
         return self._ended(self._why_lost())
+
+    def _is_kept(self):
+        return self._qmp.execute('query-status')['status'] == 'shutdown'
 
     def _take(self, key):
         """Read what there is; 1 when the port is closed for good."""

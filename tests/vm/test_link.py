@@ -146,7 +146,34 @@ def next_request():
     selftest.equal(answer[-8:], 'DONE 24\n')
 
 
+def later():
+    """what is for later waits, and the machine is not made to go on after it"""
+    with tempfile.TemporaryDirectory() as directory:
+        directory = Path(directory)
+        program, image = directory / 'searcher', directory / 'image'
+        program.write_text(f'#!/bin/sh\n{GOOD}\n', encoding='ascii')
+        program.chmod(0o755)
+        image.write_bytes(b'x' * 40)
+        monitor = Monitor()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            host = link.HostLink(ours, monitor, program, directory,
+                                 lambda text: None)
+            selftest.raises(link.SearchError, host.search_later)
+            host.feed(REQUEST.replace(b'SEARCH', b'LATER'))
+            theirs.settimeout(5)
+            selftest.equal((theirs.recv(65536), monitor.commands),
+                           (b'DONE 0\n', []))
+            found, searched = host.search_later()
+            selftest.equal((found['n1'].copies, found['n2'].copies, searched),
+                           (2, 0, 24))
+            selftest.equal(monitor.commands[2:], ['stop'] + ['pmemsave'] * 2)
+            found, searched = host.search_later(image)
+            selftest.equal((found['n1'].copies, searched), (1, 40))
+        selftest.equal(sorted(directory.iterdir()), [image, program])
+
+
 if __name__ == '__main__':
     sys.exit(selftest.run([ranges, wrong_ranges, round_trip, hands_on,
                            bad_searchers, bad_monitor, bad_requests,
-                           next_request]))
+                           next_request, later]))

@@ -247,27 +247,34 @@ def shell(options, directory):
     return MACHINE_FAILED * machine_failed(options, record, ending, console)
 
 
-def main(arguments):
-    """vm.py"""
-    options = parse_arguments(arguments)
+def guarded(options, work):
+    """Run `work` with a directory of its own; the exit status."""
     # A SIGTERM or SIGHUP cleans up like a Ctrl-C does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        if options.verb == 'fetch':
-            print(kernel.fetch(options.kernel, options.build, say).release)
-            return 0
-        if options.verb == 'make':
-            return kernel.fetch(options.kernel, options.build, say).make(
-                [guest.SOURCES, options.build], options.words)
-        verbs = {'test': test, 'run': run, 'shell': shell}
         with Scratch(options.build) as directory:
-            return verbs[options.verb](options, directory)
+            return work(directory)
     except (kernel.KernelError, InitramfsError, MachineError) as error:
         print(f'vm.py: {error}', file=sys.stderr)
         return UNTRIED
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def main(arguments):
+    """vm.py"""
+    options = parse_arguments(arguments)
+    if options.verb == 'fetch':
+        return guarded(options, lambda _: print(
+            kernel.fetch(options.kernel, options.build, say).release) or 0)
+    if options.verb == 'make':
+        return guarded(options, lambda _: kernel.fetch(
+            options.kernel, options.build, say).make(
+                [guest.SOURCES, options.build], options.words))
+    verbs = {'test': test, 'run': run, 'shell': shell}
+    return guarded(options, lambda directory: verbs[options.verb](options,
+                                                                  directory))
 
 
 if __name__ == '__main__':
