@@ -11,12 +11,13 @@
 #	vm-large	6 GiB, mapped by 1 GiB entries that have to be split, but
 #			never to 4 KiB
 #	vm-mainjob	the main job on the module, with the row for guest RAM
+#	vm-unload	the module loaded and unloaded: all memory can be read after it
 #	vm-hibernate	a hibernation to disk and the resumption in a second boot: the
 #			disk searched in between
 #	vm-restart	a restart with a secret in memory: RAM as it is left, searched
 #	vm-panic	a panic likewise
 
-VM_SUITES := vm-module vm-ram vm-bare vm-large vm-mainjob
+VM_SUITES := vm-module vm-ram vm-bare vm-large vm-mainjob vm-unload
 VM_ENDINGS := hibernate restart panic
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) $(O)/tap/vm-harness.tap
@@ -51,6 +52,10 @@ vm-mainjob-programs := tests/ktap.sh \
 	'the main job: controls above 0, with Lethe 0, in guest RAM too' \
 	$(RESIDUE_O)/lethe-mainjob /lethe/input
 
+# Loads and unloads the module itself, and one that reads every page.
+sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
+vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
+
 # Direct I/O needs a disk: in memory alone the guest has no file system for it.
 # One for each kernel, since two machines may run at once.
 vm-module-disk = --drive $(O)/vm/disk-$(1).img --env LETHE_DISK=/dev/nvme0n1
@@ -65,7 +70,15 @@ $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \
-		--tap $$@ -- $$($$*-programs) || echo "$$* on $(1) failed: see above"
+		--tap $$@ -- $$(call $$*-programs,$(1)) || echo "$$* on $(1) failed: see above"
+
+$$(O)/tap/vm-unload-$(1).tap: $$(call sweep-ko,$(1)) $$(VM_O)/unload_test
+$$(call sweep-ko,$(1)): tests/vm/sweep/lethe_sweep.c tests/vm/sweep/Kbuild \
+		$$(call kernel-stamp,$(1))
+	$$(call say,KBUILD,$$@)
+	$$(Q)mkdir -p $$(@D) && ln -sfn $$(abspath tests/vm/sweep)/* $$(@D)
+	$$(call kmod-make,$(1),$$(@D)) modules
+	$$(Q)touch $$@
 
 # Without slub_debug, as vm-ram.
 $$(VM_ENDINGS:%=$$(O)/tap/vm-%-$(1).tap): $$(O)/tap/vm-%-$(1).tap: \

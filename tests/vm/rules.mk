@@ -14,7 +14,7 @@ VM_NEEDS := $(VM_O)/vmexit
 HOSTLINK_OBJ := $(VM_O)/hostlink.o
 VM_PROGRAMS := $(VM_O)/link_test
 
-VM_OBJ	:= vmexit hostlink link_test needle
+VM_OBJ	:= vmexit hostlink link_test needle unload_test
 VM_OBJ	:= $(VM_OBJ:%=$(VM_O)/%.o)
 
 $(VM_O)/%.o: tests/vm/%.c
@@ -33,6 +33,11 @@ $(VM_O)/vmexit: $(VM_O)/vmexit.o
 	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
 
 $(VM_O)/link_test: $(VM_O)/link_test.o $(HOSTLINK_OBJ) $(VM_O)/needle.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^
+
+$(VM_O)/unload_test.o: ALL_CFLAGS += -Ikmod/uapi
+$(VM_O)/unload_test: $(VM_O)/unload_test.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/*
+ * unload_test LETHE_KO SWEEP_KO: the module leaves the direct map as it found it.
+ * SWEEP_KO reads every page of memory from inside the kernel; that it would notice
+ * is seen while a region is open. For the virtual machine: it loads modules.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/lethe.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../selftests/tap.h"
+
+#define LENGTH ((size_t)5 << 20)
+#define BLOCK_PAGES 512
+
+static void must_load(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		tap_bail("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* 0 or -errno. */
+static int unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+struct sweep {
+	unsigned long unreadable, pages;
+};
+
+static struct sweep must_sweep(void)
+{
+	FILE *file = fopen("/sys/module/lethe_sweep/parameters/unreadable", "r");
+	struct sweep sweep;
+
+	if (!file || fscanf(file, "%lu %lu", &sweep.unreadable, &sweep.pages) != 2)
+		tap_bail("no sweep");
+	fclose(file);
+	tap_note("%lu of %lu pages cannot be read", sweep.unreadable, sweep.pages);
+	return sweep;
+}
+
+/* The direct map's three counters, as the kernel prints them. */
+static void must_count(char *counters, size_t room)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	size_t used = 0;
+	char line[128];
+
+	counters[0] = 0;
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "DirectMap", 9))
+			used += snprintf(counters + used, room - used, "%s", line);
+	if (!file || !used)
+		tap_bail("no DirectMap in /proc/meminfo");
+	fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+	struct lethe_create create = { .size = sizeof(create), .length = LENGTH };
+	struct lethe_query query = { .size = sizeof(query) };
+	char before[256], after[256];
+	struct sweep first, open_now, last;
+	unsigned char *map;
+	int device, region;
+
+	if (argc != 3)
+		tap_bail("usage: unload_test LETHE_KO SWEEP_KO");
+	tap_plan(6);
+	must_load(argv[2]);
+	first = must_sweep();
+	must_load(argv[1]);
+	/* Not sooner: a module's own text, made read-only, splits an entry. */
+	must_count(before, sizeof(before));
+
+	device = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
+	region = ioctl(device, LETHE_IOC_CREATE, &create);
+	map = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED, region, 0);
+	if (map == MAP_FAILED || ioctl(device, LETHE_IOC_QUERY, &query))
+		tap_bail("no region: %s", strerror(errno));
+	memset(map, 0x5a, LENGTH);
+	close(device);
+	open_now = must_sweep();
+	tap_ok(query.blocks >= LENGTH / query.block_size &&
+		       open_now.unreadable ==
+			       first.unreadable + query.blocks * BLOCK_PAGES,
+	       "while a region is open, the kernel cannot read the pages of its %llu blocks, and all others",
+	       (unsigned long long)query.blocks);
+	tap_ok(unload("lethe") == -EWOULDBLOCK,
+	       "the module does not unload while a region's descriptor is open");
+	close(region);
+	tap_ok(unload("lethe") == -EWOULDBLOCK, "nor while a region is mapped");
+	munmap(map, LENGTH);
+	tap_ok(!unload("lethe"), "it unloads when the last is gone");
+
+	last = must_sweep();
+	must_count(after, sizeof(after));
+	tap_ok(last.unreadable == first.unreadable && last.pages == first.pages,
+	       "then the kernel can read every page that it could before (%lu pages read)",
+	       last.pages - last.unreadable);
+	if (!tap_ok(!strcmp(before, after),
+		    "and the direct map's counters are as before"))
+		tap_note("before: %s after: %s", before, after);
+	unload("lethe_sweep");
+	return tap_end();
+}
