@@ -26,6 +26,7 @@
 
 #include "block.h"
 #include "fpu.h"
+#include "mapping.h"
 #include "region.h"
 
 /**
@@ -33,33 +34,19 @@
  * @node: in @regions, until it is released or revoked
  * @mm: the creator's, which its RLIMIT_MEMLOCK charge is on
  * @nr: pages
- * @pages: the pages; NULL once it is revoked
- * @lock: taken with an mmap_lock held, never the other way round
- * @mapping: where its mappings are found; NULL before the first
- * @mappers: those who mapped it, beside @mm
- * @revoked: no mapping is made any more
- * @wait: for @pages to go
+ * @pages: the pages
+ * @mappings: who can touch them
+ * @revoked: they were wiped and given back; written with @gate held for writing
+ * @wait: for that
  */
 struct region {
 	struct list_head node;
 	struct mm_struct *mm;
 	unsigned long nr;
 	struct page **pages;
-	struct mutex lock;	/* mapping, mappers, revoked */
-	struct address_space *mapping;
-	struct list_head mappers;
+	struct lethe_mappings mappings;
 	bool revoked;
 	wait_queue_head_t wait;
-};
-
-/**
- * struct mapper - somebody who mapped a region
- * @node: in region.mappers
- * @mm: whose
- */
-struct mapper {
-	struct list_head node;
-	struct mm_struct *mm;
 };
 
 /*
@@ -74,70 +61,10 @@ static DEFINE_MUTEX(lock);	/* both below */
 static LIST_HEAD(regions);
 static u64 nr_regions;
 
-/* Frames from pages[0] on that follow each other. */
-static unsigned long run_length(struct page **pages, unsigned long nr)
-{
-	unsigned long pfn = page_to_pfn(pages[0]);
-	unsigned long run = 1;
-
-	while (run < nr && page_to_pfn(pages[run]) == pfn + run)
-		run++;
-	return run;
-}
-
-static void forget_mapper(struct mapper *mapper)
-{
-	list_del(&mapper->node);
-	mmdrop(mapper->mm);
-	kfree(mapper);
-}
-
-/*
- * Notes who maps the region: revoke() has to wait until the mapping that is
- * being made can be found. Who is gone makes none, and is forgotten.
- */
-static int note_mapper(struct region *region, struct mm_struct *mm)
-{
-	struct mapper *mapper, *next;
-
-	lockdep_assert_held(&region->lock);
-
-	if (mm == region->mm)
-		return 0;
-	list_for_each_entry_safe(mapper, next, &region->mappers, node) {
-		if (mapper->mm == mm)
-			return 0;
-		if (!atomic_read(&mapper->mm->mm_users))
-			forget_mapper(mapper);
-	}
-
-	mapper = kmalloc(sizeof(*mapper), GFP_KERNEL_ACCOUNT);
-	if (!mapper)
-		return -ENOMEM;
-	mapper->mm = mm;
-	mmgrab(mm);
-	list_add(&mapper->node, &region->mappers);
-	return 0;
-}
-
-/* Nothing is missing from a mapping but what was revoked. */
-static vm_fault_t region_fault(struct vm_fault *vmf)
-{
-	return VM_FAULT_SIGBUS;
-}
-
-static const struct vm_operations_struct region_vm_ops = {
-	.fault = region_fault,
-};
-
 static int region_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct region *region = file->private_data;
-	unsigned long addr = vma->vm_start;
 	unsigned long nr = vma_pages(vma);
-	struct page **pages;
-	unsigned long run;
-	int err;
 
 	/* A private mapping would copy a page to ordinary memory on write. */
 	if (!(vma->vm_flags & VM_SHARED))
@@ -147,30 +74,12 @@ static int region_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff >= region->nr || nr > region->nr - vma->vm_pgoff)
 		return -EINVAL;
 
-	guard(mutex)(&region->lock);
-
-	if (region->revoked)
-		return -ESTALE;
-	err = note_mapper(region, vma->vm_mm);
-	if (err)
-		return err;
-	region->mapping = file->f_mapping;
-	vma->vm_ops = &region_vm_ops;
-
 	vm_flags_clear(vma, VM_MAYEXEC);
 	/* Not for children, not for core files, and never longer than it is. */
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTDUMP | VM_DONTEXPAND);
 
-	for (pages = region->pages + vma->vm_pgoff; nr; nr -= run) {
-		run = run_length(pages, nr);
-		err = remap_pfn_range(vma, addr, page_to_pfn(*pages),
-				      run << PAGE_SHIFT, vma->vm_page_prot);
-		if (err)
-			return err;
-		addr += run << PAGE_SHIFT;
-		pages += run;
-	}
-	return 0;
+	return lethe_mappings_add(&region->mappings, vma,
+				  region->pages + vma->vm_pgoff);
 }
 
 static __poll_t region_poll(struct file *file, poll_table *wait)
@@ -178,8 +87,7 @@ static __poll_t region_poll(struct file *file, poll_table *wait)
 	struct region *region = file->private_data;
 
 	poll_wait(file, &region->wait, wait);
-	/* Not sooner: who has seen it may count on SIGBUS. */
-	return READ_ONCE(region->pages) ? 0 : EPOLLHUP | EPOLLERR;
+	return READ_ONCE(region->revoked) ? EPOLLHUP | EPOLLERR : 0;
 }
 
 /* Returns the charge, and frees what told of the pages. */
@@ -187,16 +95,13 @@ static void region_uncharge(struct region *region)
 {
 	account_locked_vm(region->mm, region->nr, false);
 	kvfree(region->pages);
-	WRITE_ONCE(region->pages, NULL);
+	region->pages = NULL;
 }
 
 static void region_free(struct region *region)
 {
-	struct mapper *mapper, *next;
-
-	list_for_each_entry_safe(mapper, next, &region->mappers, node)
-		forget_mapper(mapper);
 	if (region->mm) {
+		lethe_mappings_free(&region->mappings);
 		if (!region->revoked)
 			region_uncharge(region);
 		mmdrop(region->mm);
@@ -258,8 +163,6 @@ static struct region *region_alloc(unsigned long nr)
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 
-	mutex_init(&region->lock);
-	INIT_LIST_HEAD(&region->mappers);
 	init_waitqueue_head(&region->wait);
 	region->nr = nr;
 	err = account_locked_vm(current->mm, nr, true);
@@ -268,6 +171,7 @@ static struct region *region_alloc(unsigned long nr)
 	/* The charge goes back to this one, whoever closes the last. */
 	region->mm = current->mm;
 	mmgrab(region->mm);
+	lethe_mappings_init(&region->mappings, region->mm);
 
 	/* Past INT_MAX bytes the allocator would warn. */
 	err = -ENOMEM;
@@ -353,36 +257,14 @@ err_gate:
 	return err;
 }
 
-/*
- * Waits until whoever had begun to map the region has done so: a mapping can be
- * found from the end of mmap() on, and it holds its mmap_lock until then.
- */
-static void wait_for_mappers(struct region *region)
-{
-	struct mapper *mapper;
-
-	mmap_read_lock(region->mm);
-	mmap_read_unlock(region->mm);
-	/* None is added any more. */
-	list_for_each_entry(mapper, &region->mappers, node) {
-		mmap_read_lock(mapper->mm);
-		mmap_read_unlock(mapper->mm);
-	}
-}
-
 static void revoke(struct region *region)
 {
-	mutex_lock(&region->lock);
-	WRITE_ONCE(region->revoked, true);
-	mutex_unlock(&region->lock);
-
-	wait_for_mappers(region);
-	if (region->mapping)
-		unmap_mapping_range(region->mapping, 0, 0, 1);
-
+	lethe_mappings_revoke(&region->mappings);
 	region_remove(region);
 	lethe_block_give(region->pages, region->nr);
 	region_uncharge(region);
+	/* Not sooner: who is told of it may count on SIGBUS. */
+	WRITE_ONCE(region->revoked, true);
 	wake_up_poll(&region->wait, EPOLLHUP | EPOLLERR);
 }
 
@@ -486,9 +368,9 @@ int lethe_region_frames(int fd, u64 *frames, u64 room, u64 *total)
 		return -EBADF;
 	}
 	region = file->private_data;
-	mutex_lock(&region->lock);
+	down_read(&gate);
 	*total = region->revoked ? 0 : put_frames(region, frames, room, 0);
-	mutex_unlock(&region->lock);
+	up_read(&gate);
 	fput(file);
 	return 0;
 }
