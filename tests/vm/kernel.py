@@ -44,6 +44,12 @@ class Kernel:
     bzimage: Path
     root: Path
 
+    def has_built_in(self, driver):
+        """Is a driver part of the kernel itself? The guest loads none of its."""
+        listed = (self.root / 'usr/lib/modules' / self.release
+                  / 'modules.builtin').read_text('utf-8')
+        return any(line.endswith(f'/{driver}.ko') for line in listed.split())
+
     def make(self, places, words):
         """Run the kernel's own make, in the root; its status."""
         build = f'/usr/src/linux-headers-{self.release}'

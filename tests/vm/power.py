@@ -158,19 +158,29 @@ class Run:
         return klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
 
 
+def write(options, text):
+    """Put the documents where they were asked for."""
+    if options.tap:
+        options.tap.parent.mkdir(parents=True, exist_ok=True)
+        options.tap.write_text(text, encoding='utf-8')
+    else:
+        print(text, end='', flush=True)
+
+
 def judge(how, options, directory):
     """Run it; vm.py's exit status."""
+    image = kernel.fetch(options.kernel, options.build, vm.say)
+    if how == 'hibernate' and not image.has_built_in('nvme'):
+        write(options, 'KTAP version 1\n1..0 # SKIP a kernel with NVMe built '
+              f'in: {image.release} has no disk to hibernate to\n')
+        return 0
     run = Run(how, options, directory)
     verdict = run.hibernate() if how == 'hibernate' else run.end()
     title = f'Linux {run.image.release}, {options.mem} MiB, {how}'
     # A machine that is ended from within leaves half a document.
     text = result.documents(run.record, verdict, title) \
         if how == 'hibernate' else tap.write(verdict.points, [title])
-    if options.tap:
-        options.tap.parent.mkdir(parents=True, exist_ok=True)
-        options.tap.write_text(text, encoding='utf-8')
-    else:
-        print(text, end='', flush=True)
+    write(options, text)
     outcome = f'LOST ({verdict.lost})' if verdict.lost else verdict.summary()
     vm.say(f'{run.image.release}: {outcome}, {run.seconds:.1f} s')
     for good, sentence, notes in verdict.points:
