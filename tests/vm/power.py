@@ -27,7 +27,7 @@ import result
 import tap
 import vm
 from link import SearchError
-from machine import Machine, Setup
+from machine import BOOTS, Machine, Setup, never_began
 from qmp import QmpError
 
 ENDINGS = ('hibernate', 'restart', 'panic')
@@ -58,13 +58,19 @@ class Run:
     def _boot(self, setup):
         """Boot once; the ending, and what was found of each needle after."""
         found = None
-        with Machine(setup, self.record.output, self.record.note,
-                     vm.say) as machine:
-            ending = machine.run(self._options.timeout)
-            if not setup.drives:
-                found = self._search(machine, None)
-            elif not self.points:
-                found = self._search(machine, setup.drives[0])
+        for _ in range(BOOTS):
+            with Machine(setup, self.record.output, self.record.note,
+                         vm.say) as machine:
+                ending = machine.run(self._options.timeout)
+                if never_began(setup, ending):
+                    vm.say(f'{self.image.release} never came to its first '
+                           f'process: booting again ({ending.lost})')
+                    continue
+                if not setup.drives:
+                    found = self._search(machine, None)
+                elif not self.points:
+                    found = self._search(machine, setup.drives[0])
+            break
         self.console += setup.console.read_text('utf-8', 'replace')
         self.seconds += ending.seconds
         return ending, found

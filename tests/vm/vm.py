@@ -33,7 +33,7 @@ import kernel
 import klog
 import result
 from initramfs import InitramfsError
-from machine import Machine, MachineError, Setup
+from machine import BOOTS, Machine, MachineError, Setup, never_began
 from terminal import Leave, Terminal
 
 FAILED, UNTRIED, LOST, MACHINE_FAILED = 1, 2, 3, 125
@@ -169,8 +169,13 @@ def boot(options, directory, take_output, terminal=None):
                   processors=options.smp, parameters=parameters(options),
                   drives=options.drive)
     log = say if options.verb == 'test' else lambda text: None
-    with Machine(setup, on_output, on_note, log) as machine:
-        ending = machine.run(options.timeout)
+    for _ in range(BOOTS):
+        with Machine(setup, on_output, on_note, log) as machine:
+            ending = machine.run(options.timeout)
+        if not never_began(setup, ending):
+            break
+        say(f'{image.release} never came to its first process: booting again '
+            f'({ending.lost})')
     console = setup.console.read_text('utf-8', 'replace') \
         if setup.console.exists() else ''
     return image, record, ending, console
