@@ -165,6 +165,13 @@ static pid_t start_child(void (*how)(struct job *), void (*inside)(struct job *)
 	return pid;
 }
 
+/* Gone when this returns, with all that the kernel frees of it. */
+static void kill_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* Blocked in the kernel: what it had in registers is in the kernel's memory. */
 static void wait_asleep(pid_t pid)
 {
@@ -258,20 +265,17 @@ static void test_registers(void)
 	pid = start_child(registers_plainly, NULL, &plain);
 	wait_asleep(pid);
 	search("asleep, registers full", &plain, &during);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill_child(pid);
 
 	pid = start_child(registers_in_section, NULL, &secret);
 	wait_asleep(pid);
 	search("registers full and asleep in a section, after it", &secret, &after);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill_child(pid);
 
 	pid = start_child(killed_with_registers_full, NULL, &killed);
 	wait_asleep(pid);
 	search("asleep in a section, registers full", &killed, &during_killed);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill_child(pid);
 	search("killed in a section, registers full", &killed, &after_killed);
 
 	tap_ok(during.copies > 0,
@@ -293,14 +297,12 @@ static void test_killed(void)
 	pid_t pid;
 
 	pid = start_child(plainly, tell_and_wait, &plain);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill_child(pid);
 	search("plainly, killed", &plain, &control);
 
 	pid = start_child(in_section, tell_and_wait, &secret);
 	search("section, about to be killed", &secret, &during);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	kill_child(pid);
 	search("section, killed", &secret, &after);
 
 	tap_ok(control.copies > 0,
