@@ -24,6 +24,7 @@
 #ifndef LETHE_H
 #define LETHE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -57,33 +58,188 @@ enum lethe_level {
  * @fn: the function
  * @arg: handed to it
  *
- * Runs fn(arg) on this thread's secret stack (256 KiB, made of secret pages at
- * the thread's first section and used again), then erases every general,
- * vector, mask and x87/MMX register and the stack. MXCSR and the x87 control
+ * lethe_do_with() with no options and no report.
+ */
+int lethe_do(void (*fn)(void *arg), void *arg);
+
+/*
+ * How a section is run: struct lethe_options.flags. Each counts for the outermost
+ * section alone; one inside it is part of it, whatever it asks for.
+ */
+/*
+ * Ask the kernel for nothing unless there is a sign that it had to do with the
+ * section: that the thread was preempted, moved to another processor, or given a
+ * signal. No system call otherwise. Two things then stay as they are, which the
+ * default looks after. A signal handler on an alternate stack of the program's
+ * runs there, in ordinary memory; that stack is wiped when the section ends. And
+ * the sign does not tell of a softirq that used the vector registers, nor, from
+ * Linux 7.3 on, of a switch while the section waited in a system call: what the
+ * kernel has of its registers after those is left to be overwritten.
+ */
+#define LETHE_FAST (1U << 0)
+/*
+ * No signal is handled while the section is open, but for those that the section
+ * itself causes (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS). They wait, and
+ * are handled after its end. The section must not change the signal mask.
+ */
+#define LETHE_BLOCK_SIGNALS (1U << 1)
+/*
+ * Erase the kernel's copy of the registers without the module too: fill them with
+ * what is no secret and sleep until the kernel has saved that. Some 100 us. With
+ * the module there is nothing to do, it always erases them (but see LETHE_FAST).
+ */
+#define LETHE_COMPLETE (1U << 2)
+/*
+ * fork() in the section fails with EPERM. Without it the parent goes on, and the
+ * child, which has no stack to come back to, is aborted with a message.
+ */
+#define LETHE_REFUSE_FORK (1U << 3)
+
+/**
+ * struct lethe_options - how to run a section
+ * @size: sizeof(struct lethe_options)
+ * @require: the lowest level to run at; LETHE_LEVEL_NONE for whatever there is
+ *	(LETHE_REQUIRE in the environment holds all the same)
+ * @flags: of LETHE_FAST and so on, above
+ * @stack_size: bytes of stack to run on, rounded up to a page; 0 for the usual
+ *	256 KiB; 8 KiB to 64 MiB. The stack counts against RLIMIT_MEMLOCK. All of it
+ *	is looked through at the section's end, unless the module keeps count of
+ *	what was touched: a small stack makes a quick section
+ *
+ * Zero what is not set. Members may be added at the end.
+ */
+struct lethe_options {
+	size_t size;
+	enum lethe_level require;
+	unsigned int flags;
+	size_t stack_size;
+};
+
+/* struct lethe_report.done: what was done at the section's end. */
+/* The registers and the stacks were erased: always, if the function was run. */
+#define LETHE_DONE_ERASE (1U << 0)
+/* The kernel's copies of the registers were erased, by the module. */
+#define LETHE_DONE_KERNEL (1U << 1)
+/* They were overwritten from user space (LETHE_COMPLETE). */
+#define LETHE_DONE_KERNEL_OVERWRITE (1U << 2)
+/* LETHE_FAST, and there was no sign that the kernel had made any copy. */
+#define LETHE_DONE_UNDISTURBED (1U << 3)
+/* A secret stack stood in for the program's alternate signal stack. */
+#define LETHE_DONE_SIGNAL_STACK (1U << 4)
+
+/**
+ * struct lethe_report - what was done about a section
+ * @size: sizeof(struct lethe_report), set by the caller
+ * @level: of the pages it ran on
+ * @done: of LETHE_DONE_ERASE and so on. A copy that the kernel may still have is
+ *	told by the absence of LETHE_DONE_KERNEL, _KERNEL_OVERWRITE and _UNDISTURBED
+ * @stack_wiped: bytes of stack that were wiped, from the lowest that was written
+ * @heap_wiped: bytes of secret heap freed, and so wiped, by this thread inside it
+ * @blocks_live: blocks of the secret heap that this thread allocated inside it,
+ *	less those that it freed inside it; 0 if it freed more
+ * @signals: frames of signals that were found on its stacks when they were wiped:
+ *	the number of signals handled, or less, where one frame lay over another
+ *
+ * A section inside a section is erased with the outermost: its own report has
+ * the level, and done is 0.
+ */
+struct lethe_report {
+	size_t size;
+	enum lethe_level level;
+	unsigned int done;
+	size_t stack_wiped;
+	size_t heap_wiped;
+	size_t blocks_live;
+	unsigned int signals;
+};
+
+/**
+ * lethe_do_with() - run a function in a secret section, in a way of its own
+ * @options: how; NULL for the defaults
+ * @fn: the function
+ * @arg: handed to it
+ * @report: what was done; NULL if nobody asks. Filled if fn returned, else zeroed
+ *
+ * Runs fn(arg) on a secret stack of this thread's (made at the thread's first
+ * section of that stack size and used again), then erases every general, vector,
+ * mask and x87/MMX register, the stack as deep as it was used, and the kernel's
+ * copies of the registers where the module is loaded. MXCSR and the x87 control
  * word go back to what they were. A section inside a section is part of the
  * outer one: fn is called on the same stack, and erasing is left to the end of
  * the outermost.
  *
- * fn must come back by returning. A longjmp() or a C++ exception out of it
- * leaves the section unerased until this thread's next lethe_do(), or its end.
- * fn must not fork(): the child would have no stack to return to (vfork,
- * posix_spawn, system and popen are fine). A signal handler that is not on an
- * alternate stack runs on the secret stack, and is erased with it; on one that is,
- * the kernel leaves a copy of the section's registers that nobody erases.
+ * fn ends the section by returning; by a C++ exception, pthread_exit() or the
+ * thread's cancellation, which pass through it; or with the process. A longjmp()
+ * out of it leaves the section unerased until this thread's next lethe_do(), its
+ * lethe_wipe_thread(), or its end. fork() inside is an error (see
+ * LETHE_REFUSE_FORK); vfork, posix_spawn, system and popen are fine.
  *
- * Return: 0; or a negative errno, and fn was *not* run: -EINVAL (fn is NULL;
- * or LETHE_BACKEND or LETHE_REQUIRE has no meaning), -ENOMEM (no memory, or
+ * A signal handler that interrupts the section is not part of it
+ * (lethe_enabled() is false there) but runs on secret memory, and is erased with
+ * it: on the section's stack, or, if it was installed with SA_ONSTACK, on a
+ * secret stack that stands in for the program's alternate one until the end.
+ *
+ * Return: 0; or a negative errno, and fn was *not* run: -EINVAL (fn is NULL, an
+ * unknown flag or level, a stack_size out of range; or LETHE_BACKEND or
+ * LETHE_REQUIRE has no meaning), -E2BIG (options or report of a later version
+ * than the library: it asks for what this one has not), -ENOMEM (no memory, or
  * RLIMIT_MEMLOCK is too small for a stack), -EOPNOTSUPP (the backend that
- * LETHE_BACKEND names is not there, or LETHE_REQUIRE asks for more than this
- * machine has), -EBUSY (called from a signal handler that interrupted a section
- * and runs on another stack).
+ * LETHE_BACKEND names is not there, or more is required than this machine has),
+ * -EBUSY (called while this thread has a section open, from a stack that is
+ * neither that section's nor the thread's own: a signal handler or a context).
  */
-int lethe_do(void (*fn)(void *arg), void *arg);
+int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg), void *arg,
+		  struct lethe_report *report);
 
 /**
- * lethe_enabled() - is this thread in a secret section?
+ * lethe_wipe_thread() - erase what this thread's sections left
  *
- * Safe in a signal handler, where it answers for the interrupted code.
+ * Ends a section that a longjmp() jumped out of, and erases its stack, the
+ * registers that a called function may change, and the kernel's copies where the
+ * module is. Does no harm where there is nothing to erase. Not to be called by
+ * a signal handler, nor while a context of this thread is in a section.
+ *
+ * Return: 0; -EBUSY inside a section.
+ */
+int lethe_wipe_thread(void);
+
+/**
+ * lethe_thread_create() - pthread_create() of a thread that is one section
+ * @thread: set to the new thread
+ * @attributes: as pthread_create() takes them; NULL for the defaults
+ * @fn: the thread's function, which runs in a secret section
+ * @arg: handed to it
+ *
+ * The thread's secret stack is made before it, so that nothing is left to fail.
+ * When fn returns, or calls pthread_exit(), or is cancelled, the section ends and
+ * is erased; what it returned is what pthread_join() has. Its thread-local
+ * variables and the stack that pthreads gave to it are not secret memory.
+ *
+ * Any other thread that is made inside a section starts outside of one.
+ *
+ * Return: 0; -EAGAIN, -EINVAL or -EPERM as pthread_create(), or as lethe_do().
+ */
+int lethe_thread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			void *(*fn)(void *arg), void *arg);
+
+/**
+ * lethe_trim() - give back the secret pages that nothing is in
+ *
+ * Stacks that no thread has, this thread's own if it is in no section, and what
+ * the heap keeps for later. Pages of memfd_secret, as few as one in any process,
+ * keep the whole machine from hibernating: a daemon calls this when it goes
+ * idle, in each thread that has had a section.
+ *
+ * Return: the bytes given back.
+ */
+size_t lethe_trim(void);
+
+/**
+ * lethe_enabled() - does this code run in a secret section?
+ *
+ * So false in a signal handler that interrupted one, and in a context
+ * (makecontext()) that was made outside; true in one made inside. Safe in a signal
+ * handler.
  */
 bool lethe_enabled(void);
 
