@@ -168,7 +168,7 @@ MISUSE(of_a_secret_stack)
 	struct stack *stack;
 
 	must(lethe_malloc(1));
-	must(!stack_take(&stack));
+	must(!stack_take(&stack, STACK_SIZE));
 	lethe_free(stack->start);
 }
 

@@ -17,11 +17,11 @@ static enum lethe_level expected(void)
 
 Test(space, refuses_what_is_no_number_of_pages)
 {
-	cr_assert_null(space_map(0));
+	cr_assert_null(space_map(0, 0));
 	cr_assert_eq(errno, EINVAL);
-	cr_assert_null(space_map(PAGE + 1));
+	cr_assert_null(space_map(PAGE + 1, 0));
 	cr_assert_eq(errno, EINVAL);
-	cr_assert_null(space_map(SIZE_MAX - PAGE + 1));
+	cr_assert_null(space_map(SIZE_MAX - PAGE + 1, 0));
 	cr_assert_eq(errno, EINVAL);
 }
 
@@ -33,14 +33,14 @@ Test(space, knows_the_level_of_each_page_and_no_more)
 	char *p;
 
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
-		p = space_map(pages[i] * PAGE);
+		p = space_map(pages[i] * PAGE, 0);
 		cr_assert_not_null(p);
 		for (page = 0; page < pages[i]; page++)
 			cr_assert_eq(lethe_level_of(p + page * PAGE), expected());
 		cr_assert_eq(lethe_level_of(p + pages[i] * PAGE - 1), expected());
 		cr_assert_eq(lethe_level_of(p + pages[i] * PAGE), LETHE_LEVEL_NONE);
 		cr_assert_eq(lethe_level_of(p - 1), LETHE_LEVEL_NONE);
-		space_unmap(p, pages[i] * PAGE);
+		space_unmap(p, pages[i] * PAGE, 0);
 		cr_assert_eq(lethe_level_of(p), LETHE_LEVEL_NONE);
 	}
 }
@@ -61,35 +61,35 @@ Test(space, gives_zeroed_pages_the_second_time_too)
 	unsigned char *p;
 
 	for (round = 0; round < 64; round++) {
-		p = space_map(length);
+		p = space_map(length, 0);
 		cr_assert_not_null(p);
 		for (i = 0; i < length; i++)
 			cr_assert_eq(p[i], 0);
 		for (i = 0; i < length; i++)
 			p[i] = 0xff;
-		space_unmap(p, length);
+		space_unmap(p, length, 0);
 	}
 }
 
 Test(space, leaves_a_page_of_nothing_between_two, .signal = SIGSEGV)
 {
-	volatile char *p = space_map(CHUNK);
+	volatile char *p = space_map(CHUNK, 0);
 
-	cr_assert_not_null(space_map(PAGE));
+	cr_assert_not_null(space_map(PAGE, 0));
 	p[CHUNK] = 1;
 }
 
 Test(space, faults_where_pages_were_given_back, .signal = SIGSEGV)
 {
-	volatile char *p = space_map(PAGE);
+	volatile char *p = space_map(PAGE, 0);
 
-	space_unmap((void *)p, PAGE);
+	space_unmap((void *)p, PAGE, 0);
 	p[0] = 1;
 }
 
 Test(space, is_lost_in_a_child_and_its_addresses_are_not_used_again)
 {
-	char *p = space_map(PAGE), *q;
+	char *p = space_map(PAGE, 0), *q;
 	int status;
 	pid_t pid;
 	size_t i;
@@ -98,7 +98,7 @@ Test(space, is_lost_in_a_child_and_its_addresses_are_not_used_again)
 	pid = fork();
 	if (!pid) {
 		for (i = 0; i < 64; i++) {
-			q = space_map(PAGE);
+			q = space_map(PAGE, 0);
 			if (!q || q == p || lethe_level_of(q) != expected())
 				_exit(1);
 		}

@@ -10,7 +10,7 @@ static struct stack *take(void)
 {
 	struct stack *stack = NULL;
 
-	cr_assert_eq(stack_take(&stack), 0);
+	cr_assert_eq(stack_take(&stack, STACK_SIZE), 0);
 	cr_assert_not_null(stack);
 	return stack;
 }

@@ -181,8 +181,8 @@ struct lethe_report {
  *
  * Return: 0; or a negative errno, and fn was *not* run: -EINVAL (fn is NULL, an
  * unknown flag or level, a stack_size out of range; or LETHE_BACKEND or
- * LETHE_REQUIRE has no meaning), -E2BIG (options or report of a later version
- * than the library: it asks for what this one has not), -ENOMEM (no memory, or
+ * LETHE_REQUIRE has no meaning), -E2BIG (options of a later version than the
+ * library, which ask for what it has not), -ENOMEM (no memory, or
  * RLIMIT_MEMLOCK is too small for a stack), -EOPNOTSUPP (the backend that
  * LETHE_BACKEND names is not there, or more is required than this machine has),
  * -EBUSY (called while this thread has a section open, from a stack that is

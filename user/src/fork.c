@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * What fork() does to secret memory: the child has none of it. It starts over,
- * with locks that are free and with nothing that points into the lost pages.
+ * with locks that are free and with nothing that points into the lost pages. One
+ * that is forked inside a section has no stack to come back to; it says so and
+ * aborts, where it can be helped.
  */
+#include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "internal.h"
 
+/* libc's own fork(). */
+pid_t __fork(void);
+
+static bool in_section(void)
+{
+	return lethe_thread.depth &&
+	       stack_contains(lethe_thread.stack, __builtin_frame_address(0));
+}
+
 static void prepare(void)
 {
+	if (in_section())
+		message("a fork inside a section that fork() itself did not make (daemon, forkpty): its child has no stack, and dies");
+	revoked_fork_prepare();
 	heap_fork_prepare();
 	stack_fork_prepare();
 	space_fork_prepare();
@@ -19,6 +35,7 @@ static void parent(void)
 	space_fork_parent();
 	stack_fork_parent();
 	heap_fork_parent();
+	revoked_fork_parent();
 }
 
 static void child(void)
@@ -26,7 +43,8 @@ static void child(void)
 	space_fork_child();
 	stack_fork_child();
 	heap_fork_child();
-	section_fork_child();
+	revoked_fork_child();
+	thread_fork_child();
 }
 
 static int register_error;
@@ -46,4 +64,42 @@ __attribute__((constructor)) int fork_register(void)
 
 	pthread_once(&once, register_handlers);
 	return register_error;
+}
+
+/* Runs on the stack that the section was begun from, which a child has too. */
+static void fork_and_abort(void *arg)
+{
+	pid_t *pid = arg, child_pid;
+
+	/* What the kernel copies for the child is not to hold the section's. */
+	section_erase_registers();
+	/* No handlers: nothing else of the program may run in this child. */
+	child_pid = _Fork();
+	if (!child_pid)
+		die("fork() inside a section: its child has no stack to come back to, and is aborted; fork outside, or use posix_spawn()");
+	*pid = child_pid;
+}
+
+/* Below the frames that wait there for the section's end, and their red zone. */
+static void *below_entry(void)
+{
+	return (void *)(((uintptr_t)lethe_thread.entry - 4 * KIB) & ~(uintptr_t)63);
+}
+
+/*
+ * Takes the place of libc's, which in a section would give birth to a child that
+ * dies of a SIGSEGV nobody understands. Elsewhere it is libc's.
+ */
+PUBLIC pid_t fork(void)
+{
+	pid_t pid = -1;
+
+	if (likely(!in_section()))
+		return __fork();
+	if (lethe_thread.flags & LETHE_REFUSE_FORK) {
+		errno = EPERM;
+		return -1;
+	}
+	section_call(fork_and_abort, &pid, below_entry());
+	return pid;
 }

@@ -47,6 +47,7 @@ static void *allocate(size_t alignment, size_t size)
 	if (likely(block)) {
 		live_blocks++;
 		live_bytes += slot.span->size;
+		lethe_thread.blocks++;
 	}
 	pthread_mutex_unlock(&lock);
 	return block;
@@ -81,6 +82,8 @@ static void release(void *block)
 	size = slot.span->size;
 	live_blocks--;
 	live_bytes -= size;
+	lethe_thread.blocks--;
+	lethe_thread.freed += size;
 	heap_slot_unlive(&slot);
 	if (likely(size <= WIPE_LOCKED_MAX)) {
 		lethe_wipe(block, size);
@@ -217,14 +220,18 @@ void heap_stats(struct heap_stats *stats)
 	pthread_mutex_unlock(&lock);
 }
 
-void heap_trim(void)
+size_t heap_trim(void)
 {
 	int saved = errno;
+	size_t before;
 
 	pthread_mutex_lock(&lock);
+	before = heap_extent_bytes();
 	heap_span_trim();
+	before -= heap_extent_bytes();
 	pthread_mutex_unlock(&lock);
 	errno = saved;
+	return before;
 }
 
 void heap_fork_prepare(void)
@@ -237,11 +244,24 @@ void heap_fork_parent(void)
 	pthread_mutex_unlock(&lock);
 }
 
-void heap_fork_child(void)
+/* With the lock. */
+static void forget(void)
 {
 	heap_span_forget();
 	heap_meta_forget();
 	live_blocks = 0;
 	live_bytes = 0;
+}
+
+void heap_lose_all(void)
+{
+	pthread_mutex_lock(&lock);
+	forget();
+	pthread_mutex_unlock(&lock);
+}
+
+void heap_fork_child(void)
+{
+	forget();
 	pthread_mutex_unlock(&lock);
 }

@@ -179,7 +179,7 @@ static void extent_release(struct heap_extent *extent)
 	unlink_extent(extent);
 	cover_chunks(extent, NULL);
 	mapped -= extent->pages * PAGE;
-	space_unmap(extent->start, extent->pages * PAGE);
+	space_unmap(extent->start, extent->pages * PAGE, 0);
 	forget_description(extent);
 }
 
@@ -201,7 +201,7 @@ static struct heap_extent *grow(size_t pages, size_t alignment)
 
 	length = need > EXTENT_PAGES * PAGE ? need : EXTENT_PAGES * PAGE;
 	for (;;) {
-		start = space_map(length);
+		start = space_map(length, 0);
 		if (start)
 			break;
 		if (errno != ENOMEM || length == need)
@@ -210,7 +210,7 @@ static struct heap_extent *grow(size_t pages, size_t alignment)
 	}
 	extent = extent_new(start, length / PAGE);
 	if (!extent)
-		space_unmap(start, length);
+		space_unmap(start, length, 0);
 	return extent;
 }
 

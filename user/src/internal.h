@@ -7,11 +7,18 @@
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
  *	stack.c heap.c	secret stacks, the secret heap
+ *	revoked.c	all of it taken away by the kernel
+ *	signal_stack.c	where handlers run while a section is open
+ *	signal_frame.c	what the kernel puts there
+ *	kernel.c overwrite.c	its copies of the registers, erased
+ *	overflow.c	a message for a stack that was too small
  *	section.c	lethe_do
+ *	thread.c fork.c	what threads and forks mean for all of it
  */
 #ifndef LETHE_INTERNAL_H
 #define LETHE_INTERNAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,10 +81,24 @@ const struct backend *backend_get(int *err);
  */
 #define CHUNK (64 * KIB)
 
-/* Zeroed secret pages; @length a multiple of PAGE. NULL and errno. */
-void *space_map(size_t length);
+/*
+ * What no frame of a function jumps over: as much as the kernel keeps free below
+ * a stack of its own making.
+ */
+#define STACK_GUARD MIB
+
+/*
+ * Zeroed secret pages; @length a multiple of PAGE. At least @guard bytes, a multiple
+ * of CHUNK, of nothing lie before them. NULL and errno.
+ */
+void *space_map(size_t length, size_t guard);
 /* Wipes, then gives the pages back. */
-void space_unmap(void *start, size_t length);
+void space_unmap(void *start, size_t length, size_t guard);
+/*
+ * The kernel has revoked every mapping (see LETHE_IOC_CREATE): as in a fork's
+ * child, nothing is mapped from now on, and no address is handed out again.
+ */
+void space_lose_all(void);
 /* For backends: put nothing at a part of the reservation. 0 or -errno. */
 int space_reserve(void *start, size_t length);
 
@@ -97,38 +118,89 @@ static inline bool space_contains(const void *p)
  */
 bool space_lost(const void *p);
 
-/*
- * The thread's section state. Initial-exec: read by liblethe-malloc at every
- * malloc(), where a call to __tls_get_addr would itself allocate.
+/**
+ * struct stack - a stack of secret pages
+ * @next: in the pool, or in the list of what a thread keeps
+ * @start: the lowest byte; STACK_GUARD bytes of nothing lie below it
+ * @size: bytes
+ * @generation: it is lost, pages and all, if revoked_generation() has moved on
+ *
+ * All zero but while something runs on it.
+ */
+struct stack {
+	struct stack *next;
+	char *start;
+	size_t size;
+	unsigned int generation;
+};
+
+#define STACK_SIZE (256 * KIB)
+/* Room for a frame with every register of today's processors in it. */
+#define STACK_SIZE_MIN (8 * KIB)
+#define STACK_SIZE_MAX (64 * MIB)
+
+/**
+ * struct signal_stack - where handlers with SA_ONSTACK run
+ * @own: the thread's alternate stack, if the program has given it none; stays
+ *	installed between sections
+ * @stand_in: takes the place of the program's while a section is open
+ * @programs: what it takes the place of
+ * @standing_in: it does so now
+ */
+struct signal_stack {
+	struct stack *own, *stand_in;
+	stack_t programs;
+	bool standing_in;
+};
+
+/**
+ * struct thread - what the library knows of a thread
+ * @depth: sections open; 0 outside
+ * @paused: not secret for now, though depth > 0
+ * @flags: the outermost section's LETHE_FAST and so on
+ * @stack: what the section runs on
+ * @stacks: those that the thread keeps, the one used last in front; NULL before
+ *	its first section
+ * @entry: where on its stack the thread was when it began the section
+ * @own_start: the stack that pthreads or the kernel gave to the thread
+ * @own_end: its end
+ * @blocks: allocated from the secret heap since the section began, less freed
+ * @freed: bytes of the heap that were freed since
+ *
+ * Initial-exec: read by liblethe-malloc at every malloc(), where a call to
+ * __tls_get_addr would itself allocate.
  */
 struct thread {
-	unsigned int depth;  /* sections open; 0 outside */
-	unsigned int paused; /* not secret for now, though depth > 0 */
-	struct stack *stack; /* NULL before the first section */
+	unsigned int depth;
+	unsigned int paused;
+	unsigned int flags;
+	struct stack *stack;
+	struct stack *stacks;
+	const char *entry;
+	const char *own_start, *own_end;
+	ptrdiff_t blocks;
+	size_t freed;
+	struct signal_stack signals;
 };
 
 extern __thread struct thread lethe_thread
 	__attribute__((tls_model("initial-exec"), visibility("default")));
 
-/*
- * stack.c: a stack of secret pages, with nothing mapped below and above it.
- * Always all zero but while a section runs on it.
- */
-#define STACK_SIZE (256 * KIB)
+/* heap.c: gives back all that holds no block, and says how many bytes. */
+size_t heap_trim(void);
+/* As space_lose_all(). */
+void heap_lose_all(void);
 
-struct stack {
-	struct stack *next; /* in the pool */
-	char *start;
-	size_t size;
-};
-
-/* heap.c: gives back all that holds no block. */
-void heap_trim(void);
-
-/* From the pool, or a new one. 0 or -errno. */
-int stack_take(struct stack **stack);
+/* stack.c: from the pool, or a new one. 0 or -errno. */
+int stack_take(struct stack **stack, size_t size);
 /* Wipes it and puts it into the pool. */
 void stack_give(struct stack *stack);
+/* The bytes wiped: from the lowest that is not zero to the top. */
+size_t stack_wipe(struct stack *stack);
+/* Give back what is in the pool. The bytes. */
+size_t stack_trim(void);
+/* As space_lose_all(). */
+void stack_lose_all(void);
 
 static inline void *stack_top(const struct stack *stack)
 {
@@ -137,12 +209,69 @@ static inline void *stack_top(const struct stack *stack)
 
 static inline bool stack_contains(const struct stack *stack, const void *p)
 {
-	return (uintptr_t)p - (uintptr_t)stack->start < stack->size;
+	return stack && (uintptr_t)p - (uintptr_t)stack->start < stack->size;
 }
+
+/*
+ * revoked.c: before the machine hibernates the module wipes and revokes all regions.
+ * Who finds a page of the current generation revoked has everything begun anew;
+ * what it finds again later is of an older generation, and already lost.
+ */
+void revoked(unsigned int generation);
+unsigned int revoked_generation(void);
+
+/*
+ * signal_stack.c. While a section is open no handler runs on ordinary memory. 0 or
+ * -errno; -ESTALE: the pages of @stack, which the section is about to run on, are
+ * revoked.
+ */
+int signal_stack_enter(struct thread *thread, struct stack *stack);
+/* The bytes wiped. Leaves alone what the program has set meanwhile. */
+size_t signal_stack_leave(struct thread *thread);
+/* LETHE_FAST's: wipe the program's own, if a handler may have run there. */
+size_t signal_stack_wipe_programs(const struct thread *thread);
+/* The thread's end, or lethe_trim(): none of ours stays installed. */
+void signal_stack_give(struct thread *thread);
+void signal_stack_fork_child(struct thread *thread);
+
+/*
+ * signal_frame.c: is there a frame of a signal that lies wholly in [low, high)? The
+ * number of them. Looks for what the kernel writes, so it finds dead ones too.
+ */
+unsigned int signal_frames(const char *low, const char *high);
+
+/*
+ * kernel.c: erase the kernel's copies of the caller's registers, by the module. 0
+ * or -errno: -ENODEV where there is none.
+ */
+int kernel_wipe(void);
+/* Close the device. */
+void kernel_trim(void);
+/*
+ * overwrite.c: the same from user space, by having the kernel save others over
+ * them. 0 or -errno.
+ */
+int kernel_overwrite(void);
+
+/* overflow.c: have an overflow of a secret stack explained before it kills. */
+void overflow_explain(void);
+
+/* thread.c: a thread's first section; gives back at its end. 0 or -errno. */
+int thread_start(struct thread *thread);
+/* A stack of this size, first in thread->stacks. 0 or -errno. */
+int thread_take_stack(struct thread *thread, size_t size);
+/* What the thread keeps is revoked: begin anew. */
+void thread_revoked(struct thread *thread);
+
+/* section.c: end, and erase, what a longjmp() left open. */
+void section_abandon(struct thread *thread);
 
 /* section_x86_64.S, and the question it needs answered once */
 void section_call(void (*fn)(void *), void *arg, void *top);
 void section_erase_registers(void);
+void section_mark(void);
+bool section_marked(void);
+char *section_first_nonzero(char *start, char *end);
 void registers_probe(void);
 extern uint8_t registers_vectors;
 
@@ -154,7 +283,10 @@ int fork_register(void);
  * that a child finds every lock free and every structure whole. In the child
  * the secret pages are gone.
  */
-void section_fork_child(void);
+void thread_fork_child(void);
+void revoked_fork_prepare(void);
+void revoked_fork_parent(void);
+void revoked_fork_child(void);
 void heap_fork_prepare(void);
 void heap_fork_parent(void);
 void heap_fork_child(void);

@@ -35,7 +35,8 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 
 static inline bool in_section(void)
 {
-	return unlikely(lethe_thread.depth) && !lethe_thread.paused;
+	/* One test outside; inside, a handler and a pause have to be told apart. */
+	return unlikely(lethe_thread.depth) && lethe_enabled();
 }
 
 static inline bool is_power_of_two(size_t n)

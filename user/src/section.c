@@ -1,73 +1,199 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * lethe_do(): onto the secret stack, into the function, and an end at which
+ * lethe_do_with(): onto the secret stack, into the function, and an end at which
  * nothing of it is left. What the function leaves on the heap is heap.c's.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
+#include <xmmintrin.h>
 
 #include "internal.h"
+#include "rseq.h"
 
 __thread struct thread lethe_thread;
 
-static pthread_key_t exit_key;
-static int exit_key_error;
+#define FLAGS (LETHE_FAST | LETHE_BLOCK_SIGNALS | LETHE_COMPLETE | LETHE_REFUSE_FORK)
 
-/* A thread's stack outlives it: erased, and for the next thread. */
-static void thread_exit(void *arg)
+/* MXCSR without its exception flags. */
+#define MXCSR_CONTROL 0xffc0
+
+/* What lethe_options comes to. */
+struct plan {
+	enum lethe_level require;
+	unsigned int flags;
+	size_t stack_size;
+};
+
+/**
+ * struct section - one outermost section, on the stack that it was begun from
+ * @thread: whose
+ * @report: or NULL
+ * @returned: its function did; else an exception or a thread's end passes through
+ * @blocked: signals are, and @mask is what was before
+ */
+struct section {
+	struct thread *thread;
+	struct lethe_report *report;
+	bool returned, blocked;
+	sigset_t mask;
+};
+
+static bool on_own_stack(const struct thread *thread, const void *p)
 {
-	struct thread *thread = arg;
-	struct stack *stack = thread->stack;
+	return (uintptr_t)p - (uintptr_t)thread->own_start <
+	       (uintptr_t)thread->own_end - (uintptr_t)thread->own_start;
+}
 
+/* The section's stack, or one on which handlers run that interrupt it. */
+static bool on_secret_stack(const struct thread *thread, const void *p)
+{
+	return stack_contains(thread->stack, p) ||
+	       stack_contains(thread->signals.stand_in, p) ||
+	       stack_contains(thread->signals.own, p);
+}
+
+/*
+ * The mark is lost to MMX code, and to a siglongjmp() from a handler back into the
+ * section. A handler's frame lies between it and the beginning of the section.
+ */
+static COLD bool look_for_handler(const struct thread *thread, const char *here)
+{
+	if (!stack_contains(thread->stack, here) ||
+	    signal_frames(here, stack_top(thread->stack)))
+		return false;
+	section_mark();
+	return true;
+}
+
+/*
+ * Whoever runs above the section's beginning, on the stack that it was begun from,
+ * has come there by a longjmp(). (Below it, too, if it is not a context whose
+ * stack is a part of that one; the answer here may err, but not to the side where
+ * a secret is taken for none.)
+ */
+static bool is_outside(const struct thread *thread, const char *here)
+{
+	return on_own_stack(thread, here) && on_own_stack(thread, thread->entry) &&
+	       here >= thread->entry;
+}
+
+PUBLIC bool lethe_enabled(void)
+{
+	const struct thread *thread = &lethe_thread;
+	const char *here = __builtin_frame_address(0);
+
+	if (likely(!thread->depth) || thread->paused)
+		return false;
+	if (unlikely(!section_marked()))
+		return look_for_handler(thread, here);
+	return stack_contains(thread->stack, here) || !is_outside(thread, here);
+}
+
+static unsigned int erase_kernel(unsigned int flags)
+{
+	static bool complained;
+	int err = kernel_wipe();
+
+	if (!err)
+		return LETHE_DONE_KERNEL;
+	if (err != -ENODEV && !__atomic_exchange_n(&complained, true, __ATOMIC_RELAXED))
+		message("the module does not erase the kernel's copy of the registers (%s)",
+			strerrordesc_np(-err));
+	(void)flags;
+	return 0;
+}
+
+/* What is worth asking only where there is a sign, with LETHE_FAST. */
+static void end_disturbed(struct thread *thread, size_t *wiped, unsigned int *done)
+{
+	/* As the section's function has left it. */
+	int saved = errno;
+
+	if (thread->signals.standing_in)
+		*done |= LETHE_DONE_SIGNAL_STACK;
+	*wiped += signal_stack_leave(thread);
+	if (thread->flags & LETHE_FAST)
+		*wiped += signal_stack_wipe_programs(thread);
+	*done |= erase_kernel(thread->flags);
+	errno = saved;
+}
+
+static COLD void count_signals(const struct thread *thread, struct lethe_report *report)
+{
+	const struct stack *stacks[] = { thread->stack, thread->signals.stand_in,
+					 thread->signals.own };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stacks); i++)
+		if (stacks[i])
+			report->signals += signal_frames(stacks[i]->start,
+							 stack_top(stacks[i]));
+}
+
+static COLD void fill_report(const struct section *section, size_t wiped,
+			     unsigned int done)
+{
+	const struct thread *thread = section->thread;
+	struct lethe_report *report = section->report;
+
+	report->done = done;
+	report->stack_wiped = wiped;
+	report->heap_wiped = thread->freed;
+	report->blocks_live = thread->blocks > 0 ? (size_t)thread->blocks : 0;
+}
+
+/*
+ * The end of the outermost section, by return or by what unwinds the stack:
+ * registers first, while no function has had a reason to spill one, and the
+ * kernel's copies of them last.
+ */
+static inline void end_section(struct section *section)
+{
+	struct thread *thread = section->thread;
+	unsigned int done = LETHE_DONE_ERASE;
+	size_t wiped;
+
+	section_erase_registers();
+	/* section_call() has put back the caller's, which says nothing. */
+	if (unlikely(!section->returned))
+		_mm_setcsr(_mm_getcsr() & MXCSR_CONTROL);
+	if (unlikely(section->report))
+		count_signals(thread, section->report);
+
+	wiped = stack_wipe(thread->stack);
+	if (thread->flags & LETHE_FAST && likely(rseq_kept()))
+		done |= LETHE_DONE_UNDISTURBED;
+	else
+		end_disturbed(thread, &wiped, &done);
+	if (unlikely(section->report))
+		fill_report(section, wiped, done);
 	thread->stack = NULL;
 	thread->depth = 0;
-	if (stack)
-		stack_give(stack);
+	thread->paused = 0;
+	if (unlikely(section->blocked))
+		pthread_sigmask(SIG_SETMASK, &section->mask, NULL);
 }
 
-static void make_exit_key(void)
+void section_abandon(struct thread *thread)
 {
-	exit_key_error = -pthread_key_create(&exit_key, thread_exit);
+	unsigned int done = 0;
+	size_t wiped;
+
+	section_erase_registers();
+	wiped = stack_wipe(thread->stack);
+	end_disturbed(thread, &wiped, &done);
+	thread->stack = NULL;
+	thread->depth = 0;
+	thread->paused = 0;
 }
 
-/* A thread's first section. */
-static COLD int thread_start(struct thread *thread)
+static bool on_alternate_stack(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	int err;
+	stack_t now;
 
-	registers_probe();
-	pthread_once(&once, make_exit_key);
-	if (exit_key_error)
-		return exit_key_error;
-	err = -pthread_setspecific(exit_key, thread);
-	if (err)
-		return err;
-	return stack_take(&thread->stack);
-}
-
-/* Is this code on the stack that pthreads gave to the thread? */
-static bool on_thread_stack(const void *here)
-{
-	pthread_attr_t attr;
-	void *start;
-	size_t size;
-	bool on = false;
-
-	if (pthread_getattr_np(pthread_self(), &attr))
-		return false;
-	if (!pthread_attr_getstack(&attr, &start, &size))
-		on = (uintptr_t)here - (uintptr_t)start < size;
-	pthread_attr_destroy(&attr);
-	return on;
-}
-
-static bool on_signal_stack(void)
-{
-	stack_t signal_stack;
-
-	return !sigaltstack(NULL, &signal_stack) && signal_stack.ss_flags & SS_ONSTACK;
+	return !sigaltstack(NULL, &now) && now.ss_flags & SS_ONSTACK;
 }
 
 /*
@@ -76,87 +202,208 @@ static bool on_signal_stack(void)
  * is interrupted, by a signal handler or a context on another stack, and must
  * not be touched.
  */
-static COLD int end_stale_section(struct thread *thread)
+static COLD int end_left(struct thread *thread, const char *here)
 {
-	/* What is allocated here is no secret. */
-	thread->paused++;
-	if (on_signal_stack() || !on_thread_stack(__builtin_frame_address(0))) {
-		thread->paused--;
+	if (!on_own_stack(thread, here) || !on_own_stack(thread, thread->entry) ||
+	    on_alternate_stack())
 		return -EBUSY;
-	}
-	thread->paused = 0;
-	thread->depth = 0;
-	lethe_wipe(thread->stack->start, thread->stack->size);
+	section_abandon(thread);
 	return 0;
 }
 
-/*
- * The end of the outermost section, by return or by a C++ exception that passes
- * through: registers first, while no function has had a reason to spill one.
- */
-static void end_section(struct thread **thread)
+PUBLIC int lethe_wipe_thread(void)
 {
-	struct stack *stack;
+	struct thread *thread = &lethe_thread;
 
+	if (thread->depth) {
+		if (on_secret_stack(thread, __builtin_frame_address(0)) ||
+		    on_alternate_stack())
+			return -EBUSY;
+		section_abandon(thread);
+		return 0;
+	}
 	section_erase_registers();
-	stack = (*thread)->stack;
-	lethe_wipe(stack->start, stack->size);
-	(*thread)->depth = 0;
-	(*thread)->paused = 0;
+	erase_kernel(0);
+	return 0;
 }
 
-static void end_nested(unsigned int *depth)
+struct nested {
+	unsigned int depth;
+	bool marked;
+};
+
+static inline void end_nested(struct nested *nested)
 {
-	lethe_thread.depth = *depth;
+	lethe_thread.depth = nested->depth;
+	if (unlikely(!nested->marked))
+		section_erase_registers();
 }
 
 static void do_nested(void (*fn)(void *), void *arg)
 {
-	unsigned int depth __attribute__((cleanup(end_nested))) = lethe_thread.depth;
+	struct nested nested __attribute__((cleanup(end_nested))) = {
+		.depth = lethe_thread.depth,
+		.marked = section_marked(),
+	};
 
 	lethe_thread.depth++;
+	/* In a handler: it is a section for as long as this one lasts. */
+	if (unlikely(!nested.marked))
+		section_mark();
 	fn(arg);
 }
 
-static void do_outermost(void (*fn)(void *), void *arg, struct thread *t)
+static void block_signals(struct section *section)
 {
-	struct thread *thread __attribute__((cleanup(end_section))) = t;
+	static const int caused[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+	sigset_t all;
+	size_t i;
 
+	sigfillset(&all);
+	/* The kernel kills who causes one of these and has it blocked. */
+	for (i = 0; i < ARRAY_SIZE(caused); i++)
+		sigdelset(&all, caused[i]);
+	section->blocked = !pthread_sigmask(SIG_BLOCK, &all, &section->mask);
+}
+
+static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
+			 unsigned int flags, struct lethe_report *report)
+{
+	struct section section __attribute__((cleanup(end_section)));
+
+	section.thread = thread;
+	section.report = report;
+	section.returned = false;
+	section.blocked = false;
+	if (unlikely(flags & LETHE_BLOCK_SIGNALS))
+		block_signals(&section);
+	thread->stack = thread->stacks;
+	thread->entry = __builtin_frame_address(0);
+	thread->flags = flags;
+	thread->blocks = 0;
+	thread->freed = 0;
 	thread->depth = 1;
+	section_mark();
+	rseq_arm();
 	section_call(fn, arg, stack_top(thread->stack));
+	section.returned = true;
+}
+
+/* A stack of this size whose pages are there, and no handler on ordinary memory. */
+static inline int prepare(struct thread *thread, const struct plan *plan)
+{
+	int err;
+
+	do {
+		err = thread_take_stack(thread, plan->stack_size);
+		if (unlikely(err))
+			return err;
+		/* In a handler on our own, asking is the only way to stay safe. */
+		if (plan->flags & LETHE_FAST &&
+		    likely(!stack_contains(thread->signals.own,
+					   __builtin_frame_address(0))))
+			return 0;
+		err = signal_stack_enter(thread, thread->stacks);
+		if (unlikely(err == -ESTALE))
+			thread_revoked(thread);
+	} while (unlikely(err == -ESTALE));
+	return err;
+}
+
+static COLD int check_level(enum lethe_level require)
+{
+	const struct backend *backend;
+	int err;
+
+	backend = backend_get(&err);
+	if (!backend)
+		return err;
+	return backend->level < require ? -EOPNOTSUPP : 0;
+}
+
+static inline int run(const struct plan *plan, void (*fn)(void *), void *arg,
+		      struct lethe_report *report)
+{
+	struct thread *thread = &lethe_thread;
+	const char *here = __builtin_frame_address(0);
+	int err;
+
+	if (unlikely(!fn))
+		return -EINVAL;
+	if (unlikely(plan->require)) {
+		err = check_level(plan->require);
+		if (err)
+			return err;
+	}
+	if (thread->depth) {
+		if (likely(on_secret_stack(thread, here))) {
+			if (report)
+				report->level = lethe_level_of(here);
+			do_nested(fn, arg);
+			return 0;
+		}
+		err = end_left(thread, here);
+		if (err)
+			return err;
+	}
+	err = prepare(thread, plan);
+	if (unlikely(err))
+		return err;
+	if (unlikely(report))
+		report->level = lethe_level_of(thread->stacks->start);
+	do_outermost(fn, arg, thread, plan->flags, report);
+	return 0;
+}
+
+/* As far as this version knows it: what it does not know must not be asked for. */
+static int read_options(const struct lethe_options *options, struct plan *plan)
+{
+	const unsigned char *tail = (const unsigned char *)(options + 1);
+	size_t i;
+
+	if (options->size < sizeof(*options) || options->size > PAGE)
+		return -EINVAL;
+	for (i = 0; i < options->size - sizeof(*options); i++)
+		if (tail[i])
+			return -E2BIG;
+	if (options->flags & ~FLAGS || options->require > LETHE_LEVEL_UNMAPPED)
+		return -EINVAL;
+	plan->flags = options->flags;
+	plan->require = options->require;
+	if (options->stack_size) {
+		if (options->stack_size < STACK_SIZE_MIN ||
+		    options->stack_size > STACK_SIZE_MAX)
+			return -EINVAL;
+		plan->stack_size = round_up(options->stack_size, PAGE);
+	}
+	return 0;
+}
+
+static const struct plan defaults = { .stack_size = STACK_SIZE };
+
+PUBLIC int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg),
+			 void *arg, struct lethe_report *report)
+{
+	struct plan plan = defaults;
+	size_t size;
+	int err;
+
+	if (unlikely(report)) {
+		size = report->size;
+		if (size < sizeof(*report) || size > PAGE)
+			return -EINVAL;
+		memset(report, 0, size);
+		report->size = size;
+	}
+	if (options) {
+		err = read_options(options, &plan);
+		if (unlikely(err))
+			return err;
+	}
+	return run(&plan, fn, arg, report);
 }
 
 PUBLIC int lethe_do(void (*fn)(void *arg), void *arg)
 {
-	struct thread *thread = &lethe_thread;
-	int err;
-
-	if (!fn)
-		return -EINVAL;
-	if (thread->depth) {
-		if (stack_contains(thread->stack, __builtin_frame_address(0))) {
-			do_nested(fn, arg);
-			return 0;
-		}
-		err = end_stale_section(thread);
-		if (err)
-			return err;
-	}
-	if (unlikely(!thread->stack)) {
-		err = thread_start(thread);
-		if (err)
-			return err;
-	}
-	do_outermost(fn, arg, thread);
-	return 0;
-}
-
-PUBLIC bool lethe_enabled(void)
-{
-	return lethe_thread.depth && !lethe_thread.paused;
-}
-
-void section_fork_child(void)
-{
-	lethe_thread = (struct thread){ 0 };
+	return run(&defaults, fn, arg, NULL);
 }

@@ -11,6 +11,10 @@
 #define VECTORS_AVX 1
 #define VECTORS_AVX512 2
 
-#define MXCSR_CONTROL_MASK 0xffc0
+/* The x87 status word's number of the register that is the top of its stack. */
+#define X87_STATUS_TOP 0x3800
+
+/* What the kernel wants to find before an abort address: libc's choice. */
+#define RSEQ_SIGNATURE 0x53053053
 
 #endif /* LETHE_SECTION_H */

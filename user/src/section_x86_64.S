@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The two things that C cannot say: call a function on another stack, and erase
- * every register. Keeps to the psABI, and describes its frames so that gdb,
- * backtrace() and C++ exceptions walk from the secret stack to main().
+ * What C cannot say: call a function on another stack, erase every register, and
+ * the mark by which a section is told from a signal handler. Keeps to the psABI,
+ * and describes its frames so that gdb, backtrace() and C++ exceptions walk from
+ * the secret stack to main().
  */
 #include "section.h"
 
@@ -52,12 +53,52 @@ section_call:
 	.size	section_call, . - section_call
 
 /*
+ * void section_mark(void)
+ * bool section_marked(void)
+ *
+ * The mark is a TOP field of the x87 status word that is not zero. A signal's
+ * delivery makes it zero, with the rest of the x87 state, and the handler's
+ * return brings back what it was: so it is there in a section, and not in a
+ * handler that interrupts it. It means nothing to x87 code, for which the register
+ * stack begins wherever TOP is; longjmp() leaves it, and a context that is
+ * switched to has that of the place where it was made. MMX code and fninit lose it.
+ */
+	.globl	section_mark
+	.hidden	section_mark
+	.type	section_mark, @function
+	.p2align 4
+section_mark:
+	.cfi_startproc
+	endbr64
+	/* An MMX instruction makes TOP zero, whatever it was. */
+	pxor	%mm0, %mm0
+	emms
+	fincstp
+	ret
+	.cfi_endproc
+	.size	section_mark, . - section_mark
+
+	.globl	section_marked
+	.hidden	section_marked
+	.type	section_marked, @function
+	.p2align 4
+section_marked:
+	.cfi_startproc
+	endbr64
+	fnstsw	%ax
+	testl	$X87_STATUS_TOP, %eax
+	setne	%al
+	ret
+	.cfi_endproc
+	.size	section_marked, . - section_marked
+
+/*
  * void section_erase_registers(void)
  *
  * Every register that a called function may leave anything in: the general ones
  * that it need not preserve, x87 and MMX, xmm0 to xmm15, and, where they are,
- * the upper parts of ymm and zmm, zmm16 to zmm31 and k0 to k7. The control bits
- * of MXCSR and the x87 control word stay; the flags of both are cleared.
+ * the upper parts of ymm and zmm, zmm16 to zmm31 and k0 to k7. MXCSR and the x87
+ * control word stay; the x87 status becomes zero, and the mark with it.
  */
 	.globl	section_erase_registers
 	.hidden	section_erase_registers
@@ -67,21 +108,23 @@ section_erase_registers:
 	.cfi_startproc
 	endbr64
 	/*
-	 * fninit marks the x87 registers, which MMX shares, as empty, and leaves
-	 * what is in them: fill all eight with zero between two of them. It also
-	 * clears the last instruction's and operand's address.
+	 * Twice fninit would do the same at ten times the cost. pxor makes TOP
+	 * zero; emms empties all eight registers, so that eight loads fill them
+	 * without an overflow and come round to TOP zero again. The load from memory
+	 * puts our address where the processor keeps that of the last operand.
 	 */
-	fnstcw	-4(%rsp)
-	fninit
-	.rept 8
+	pxor	%mm0, %mm0
+	emms
+	flds	zero(%rip)
+	.rept 7
 	fldz
 	.endr
-	fninit
-	fldcw	-4(%rsp)
-	stmxcsr	-8(%rsp)
-	andl	$MXCSR_CONTROL_MASK, -8(%rsp)
-	ldmxcsr	-8(%rsp)
-
+	emms
+	/* Rare: exception flags, or the outcome of an x87 comparison. */
+	fnstsw	%ax
+	testw	%ax, %ax
+	jnz	.Lx87_status
+.Lvectors:
 	movzbl	registers_vectors(%rip), %eax
 	cmpl	$VECTORS_AVX, %eax
 	jb	.Lsse
@@ -96,11 +139,6 @@ section_erase_registers:
 .Lavx:
 	/* Also the uppers of zmm0 to zmm15. */
 	vzeroall
-	jmp	.Lgeneral
-.Lsse:
-	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
-	pxor	%xmm\n, %xmm\n
-	.endr
 .Lgeneral:
 	xorl	%eax, %eax
 	xorl	%ecx, %ecx
@@ -112,7 +150,129 @@ section_erase_registers:
 	xorl	%r10d, %r10d
 	xorl	%r11d, %r11d
 	ret
+.Lsse:
+	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	pxor	%xmm\n, %xmm\n
+	.endr
+	jmp	.Lgeneral
+.Lx87_status:
+	fnstcw	-4(%rsp)
+	fninit
+	fldcw	-4(%rsp)
+	jmp	.Lvectors
 	.cfi_endproc
 	.size	section_erase_registers, . - section_erase_registers
+
+/*
+ * char *section_first_nonzero(char *start, char *end)
+ *
+ * The first of the 256-byte pieces of [start, end) that is not all zero; end if
+ * there is none. Both are multiples of 256. Leaves nothing of what it read in any
+ * register, and no vector register other than zero.
+ */
+	.globl	section_first_nonzero
+	.hidden	section_first_nonzero
+	.type	section_first_nonzero, @function
+	.p2align 4
+section_first_nonzero:
+	.cfi_startproc
+	endbr64
+	movq	%rdi, %rax
+	movzbl	registers_vectors(%rip), %ecx
+	cmpl	$VECTORS_AVX, %ecx
+	jb	.Lfirst_sse
+	je	.Lfirst_avx
+	/*
+	 * The registers above 15, so that no slow transition to SSE code follows; a
+	 * test of all lanes leaves its outcome in k1.
+	 */
+	.p2align 4
+1:	cmpq	%rsi, %rax
+	jae	.Lfirst_end512
+	vmovdqa64 (%rax), %zmm16
+	vmovdqa64 64(%rax), %zmm17
+	vpord	128(%rax), %zmm16, %zmm16
+	vpord	192(%rax), %zmm17, %zmm17
+	vpord	%zmm16, %zmm17, %zmm16
+	vptestmd %zmm16, %zmm16, %k1
+	kortestw %k1, %k1
+	jnz	.Lfirst_end512
+	addq	$256, %rax
+	jmp	1b
+.Lfirst_end512:
+	vpxord	%zmm16, %zmm16, %zmm16
+	vpxord	%zmm17, %zmm17, %zmm17
+	kxorw	%k1, %k1, %k1
+	ret
+
+	.p2align 4
+.Lfirst_avx:
+	/* AVX alone: 256-bit or is there for floating point only, which is enough. */
+1:	cmpq	%rsi, %rax
+	jae	.Lfirst_end_avx
+	vmovaps	(%rax), %ymm0
+	vmovaps	32(%rax), %ymm1
+	vorps	64(%rax), %ymm0, %ymm0
+	vorps	96(%rax), %ymm1, %ymm1
+	vorps	128(%rax), %ymm0, %ymm0
+	vorps	160(%rax), %ymm1, %ymm1
+	vorps	192(%rax), %ymm0, %ymm0
+	vorps	224(%rax), %ymm1, %ymm1
+	vorps	%ymm0, %ymm1, %ymm0
+	vptest	%ymm0, %ymm0
+	jnz	.Lfirst_end_avx
+	addq	$256, %rax
+	jmp	1b
+.Lfirst_end_avx:
+	vxorps	%ymm0, %ymm0, %ymm0
+	vxorps	%ymm1, %ymm1, %ymm1
+	vzeroupper
+	ret
+
+	.p2align 4
+.Lfirst_sse:
+	xorl	%edx, %edx
+1:	cmpq	%rsi, %rax
+	jae	3f
+	xorl	%ecx, %ecx
+2:	orq	(%rax,%rcx), %rdx
+	orq	8(%rax,%rcx), %rdx
+	addl	$16, %ecx
+	cmpl	$256, %ecx
+	jb	2b
+	testq	%rdx, %rdx
+	jnz	3f
+	addq	$256, %rax
+	jmp	1b
+3:	xorl	%edx, %edx
+	ret
+	.cfi_endproc
+	.size	section_first_nonzero, . - section_first_nonzero
+
+/*
+ * What rseq.h points the kernel at: a critical section that no thread is ever in,
+ * so that the kernel's whole answer to it is to clear the pointer.
+ */
+	.p2align 4
+never:
+	ud2
+.Lnever_end:
+	.long	RSEQ_SIGNATURE
+never_abort:
+	ud2
+
+	.section .data.rel.ro, "aw"
+	.globl	rseq_never
+	.hidden	rseq_never
+	.type	rseq_never, @object
+	.p2align 5
+rseq_never:
+	.long	0, 0
+	.quad	never, .Lnever_end - never, never_abort
+	.size	rseq_never, . - rseq_never
+
+	.section .rodata
+	.p2align 2
+zero:	.long	0
 
 	.section .note.GNU-stack, "", @progbits

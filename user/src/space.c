@@ -30,11 +30,13 @@
 
 /*
  * What a chunk holds, in a byte: the level in the upper bits, how many of its
- * pages are mapped in the lower. Two states have no pages: free, and lost.
+ * pages are mapped in the lower. Three states have no pages: free,
+ * a mapping's guard, and lost.
  */
 #define PAGES_MASK 31
 #define LEVEL_SHIFT 5
 #define CHUNK_FREE 0
+#define CHUNK_GUARD (6 << LEVEL_SHIFT)
 #define CHUNK_LOST (7 << LEVEL_SHIFT)
 
 uintptr_t lethe_space_base;
@@ -107,6 +109,15 @@ static size_t chunks_for(size_t length)
 	return (length + PAGE + CHUNK - 1) / CHUNK;
 }
 
+/* Of nothing, and nobody else's: what lies before a mapping that has a guard. */
+static void set_guard(void *start, size_t guard, uint8_t state)
+{
+	size_t i, end = chunk_of(start);
+
+	for (i = end - guard / CHUNK; i < end; i++)
+		set_chunk(i, state);
+}
+
 static void set_range(void *start, size_t length, enum lethe_level level)
 {
 	size_t i, first = chunk_of(start), n = chunks_for(length);
@@ -140,9 +151,10 @@ static size_t find_run(size_t from, size_t to, size_t n)
 	return 0;
 }
 
-static void *find_place(size_t length)
+static void *find_place(size_t length, size_t guard)
 {
-	size_t n = chunks_for(length), end = lethe_space_size / CHUNK, first;
+	size_t n = guard / CHUNK + chunks_for(length);
+	size_t end = lethe_space_size / CHUNK, first;
 
 	/* Onwards from the last: an address is used again as late as can be. */
 	first = find_run(next_chunk, end, n);
@@ -151,10 +163,10 @@ static void *find_place(size_t length)
 	if (!first)
 		return NULL;
 	next_chunk = first + n;
-	return (void *)(lethe_space_base + first * CHUNK);
+	return (void *)(lethe_space_base + first * CHUNK + guard);
 }
 
-void *space_map(size_t length)
+void *space_map(size_t length, size_t guard)
 {
 	const struct backend *backend;
 	void *start = NULL;
@@ -174,10 +186,12 @@ void *space_map(size_t length)
 	err = lethe_space_size ? 0 : make_reservation();
 	if (err)
 		goto out;
-	start = find_place(length);
+	start = find_place(length, guard);
 	err = start ? backend->map(start, length) : -ENOMEM;
-	if (!err)
+	if (!err) {
+		set_guard(start, guard, CHUNK_GUARD);
 		set_range(start, length, backend->level);
+	}
 out:
 	pthread_mutex_unlock(&lock);
 	if (err) {
@@ -187,7 +201,7 @@ out:
 	return start;
 }
 
-void space_unmap(void *start, size_t length)
+void space_unmap(void *start, size_t length, size_t guard)
 {
 	uint8_t state = CHUNK_FREE;
 
@@ -198,6 +212,7 @@ void space_unmap(void *start, size_t length)
 	if (space_reserve(start, length))
 		state = CHUNK_LOST;
 	clear_range(start, length, state);
+	set_guard(start, guard, state);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -228,15 +243,31 @@ void space_fork_parent(void)
 	pthread_mutex_unlock(&lock);
 }
 
-void space_fork_child(void)
+/* With the lock. */
+static bool lose_all(void)
 {
 	size_t i;
 
-	/* The holes that the parent's mappings left must not become another's. */
+	/* The holes that what is lost leaves must not become another's. */
 	if (lethe_space_size && space_reserve((void *)lethe_space_base, lethe_space_size))
-		die("cannot reserve secret memory's place in a forked child");
+		return false;
 	for (i = 0; i < lethe_space_size / CHUNK; i++)
 		if (chunk_state(i) != CHUNK_FREE)
 			set_chunk(i, CHUNK_LOST);
+	return true;
+}
+
+void space_lose_all(void)
+{
+	pthread_mutex_lock(&lock);
+	if (!lose_all())
+		die("cannot reserve the place of secret memory that was revoked");
+	pthread_mutex_unlock(&lock);
+}
+
+void space_fork_child(void)
+{
+	if (!lose_all())
+		die("cannot reserve secret memory's place in a forked child");
 	pthread_mutex_unlock(&lock);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Secret stacks: made once, wiped, used again by whichever thread needs one
- * next. They are switched to, and never handed to pthreads, whose futexes on a
- * thread's stack the kernel refuses on secret pages.
+ * Secret stacks: made once, wiped, used again by whichever thread needs one of
+ * the same size next. They are switched to, and never handed to pthreads, whose
+ * futexes on a thread's stack the kernel refuses on secret pages.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,6 +16,12 @@ static struct stack *pool;
 /* Descriptions without a stack; from pages of their own, never from malloc(). */
 static struct stack *blank;
 
+static void push(struct stack **list, struct stack *stack)
+{
+	stack->next = *list;
+	*list = stack;
+}
+
 static struct stack *pop(struct stack **list)
 {
 	struct stack *stack = *list;
@@ -25,10 +31,12 @@ static struct stack *pop(struct stack **list)
 	return stack;
 }
 
-static void push(struct stack **list, struct stack *stack)
+static struct stack *pop_size(struct stack **list, size_t size)
 {
-	stack->next = *list;
-	*list = stack;
+	for (; *list; list = &(*list)->next)
+		if ((*list)->size == size)
+			return pop(list);
+	return NULL;
 }
 
 static struct stack *take_blank(void)
@@ -47,7 +55,14 @@ static struct stack *take_blank(void)
 	return pop(&blank);
 }
 
-static void explain_limit(void)
+static void give_blank(struct stack *stack)
+{
+	pthread_mutex_lock(&lock);
+	push(&blank, stack);
+	pthread_mutex_unlock(&lock);
+}
+
+static void explain_limit(size_t size)
 {
 	static bool explained;
 	struct rlimit limit;
@@ -57,32 +72,34 @@ static void explain_limit(void)
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 		return;
 	message("no %zu KiB for a secret stack: RLIMIT_MEMLOCK is %zu KiB in all; raise it (ulimit -l, LimitMEMLOCK=)",
-		STACK_SIZE / KIB, (size_t)limit.rlim_cur / KIB);
+		size / KIB, (size_t)limit.rlim_cur / KIB);
 }
 
-static int make_stack(struct stack *stack)
+static int make_stack(struct stack *stack, size_t size)
 {
-	stack->size = STACK_SIZE;
-	stack->start = space_map(stack->size);
+	stack->size = size;
+	stack->generation = revoked_generation();
+	stack->start = space_map(size, STACK_GUARD);
 	if (!stack->start && errno == ENOMEM) {
-		/* What the heap keeps for later is for now. */
+		/* What is kept for later is for now. */
+		stack_trim();
 		heap_trim();
-		stack->start = space_map(stack->size);
+		stack->start = space_map(size, STACK_GUARD);
 	}
 	if (stack->start)
 		return 0;
 	if (errno == ENOMEM)
-		explain_limit();
+		explain_limit(size);
 	return -errno;
 }
 
-int stack_take(struct stack **stack)
+int stack_take(struct stack **stack, size_t size)
 {
 	struct stack *taken, *empty = NULL;
 	int err;
 
 	pthread_mutex_lock(&lock);
-	taken = pop(&pool);
+	taken = pop_size(&pool, size);
 	if (!taken)
 		empty = take_blank();
 	pthread_mutex_unlock(&lock);
@@ -93,22 +110,60 @@ int stack_take(struct stack **stack)
 	if (!empty)
 		return -ENOMEM;
 
-	err = make_stack(empty);
+	err = make_stack(empty, size);
 	if (err) {
-		pthread_mutex_lock(&lock);
-		push(&blank, empty);
-		pthread_mutex_unlock(&lock);
+		give_blank(empty);
 		return err;
 	}
 	*stack = empty;
 	return 0;
 }
 
+size_t stack_wipe(struct stack *stack)
+{
+	char *top = stack_top(stack);
+	char *first = section_first_nonzero(stack->start, top);
+
+	lethe_wipe(first, (size_t)(top - first));
+	return (size_t)(top - first);
+}
+
 void stack_give(struct stack *stack)
 {
-	lethe_wipe(stack->start, stack->size);
+	if (stack->generation != revoked_generation()) {
+		give_blank(stack);
+		return;
+	}
+	stack_wipe(stack);
 	pthread_mutex_lock(&lock);
 	push(&pool, stack);
+	pthread_mutex_unlock(&lock);
+}
+
+size_t stack_trim(void)
+{
+	struct stack *idle, *stack;
+	size_t bytes = 0;
+
+	pthread_mutex_lock(&lock);
+	idle = pool;
+	pool = NULL;
+	pthread_mutex_unlock(&lock);
+	while ((stack = pop(&idle))) {
+		bytes += stack->size;
+		space_unmap(stack->start, stack->size, STACK_GUARD);
+		give_blank(stack);
+	}
+	return bytes;
+}
+
+void stack_lose_all(void)
+{
+	struct stack *stack;
+
+	pthread_mutex_lock(&lock);
+	while ((stack = pop(&pool)))
+		push(&blank, stack);
 	pthread_mutex_unlock(&lock);
 }
 
