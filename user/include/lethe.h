@@ -71,8 +71,10 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  * section: that the thread was preempted, moved to another processor, or given a
  * signal. No system call otherwise. Two things then stay as they are, which the
  * default looks after. A signal handler on an alternate stack of the program's
- * runs there, in ordinary memory; that stack is wiped when the section ends. And
- * the sign does not tell of a softirq that used the vector registers, nor, from
+ * runs there, in ordinary memory; that stack is wiped when the section ends. (So a
+ * handler that runs on one must not begin such a section: a second signal would
+ * take its place.) An overflow of the stack is a SIGSEGV without a word. And the
+ * sign does not tell of a softirq that used the vector registers, nor, from
  * Linux 7.3 on, of a switch while the section waited in a system call: what the
  * kernel has of its registers after those is left to be overwritten.
  */

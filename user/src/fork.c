@@ -16,8 +16,11 @@ pid_t __fork(void);
 
 static bool in_section(void)
 {
-	return lethe_thread.depth &&
-	       stack_contains(lethe_thread.stack, __builtin_frame_address(0));
+	const struct thread *thread = &lethe_thread;
+	const char *here = __builtin_frame_address(0);
+
+	return thread->depth && (stack_contains(thread->stack, here) ||
+				 stack_contains(thread->signals.stand_in, here));
 }
 
 static void prepare(void)

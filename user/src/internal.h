@@ -140,15 +140,13 @@ struct stack {
 #define STACK_SIZE_MAX (64 * MIB)
 
 /**
- * struct signal_stack - where handlers with SA_ONSTACK run
- * @own: the thread's alternate stack, if the program has given it none; stays
- *	installed between sections
- * @stand_in: takes the place of the program's while a section is open
- * @programs: what it takes the place of
+ * struct signal_stack - where handlers with SA_ONSTACK run while a section is open
+ * @stand_in: takes the place of the program's alternate stack
+ * @programs: what it takes the place of: perhaps nothing (SS_DISABLE)
  * @standing_in: it does so now
  */
 struct signal_stack {
-	struct stack *own, *stand_in;
+	struct stack *stand_in;
 	stack_t programs;
 	bool standing_in;
 };
@@ -228,9 +226,11 @@ unsigned int revoked_generation(void);
 int signal_stack_enter(struct thread *thread, struct stack *stack);
 /* The bytes wiped. Leaves alone what the program has set meanwhile. */
 size_t signal_stack_leave(struct thread *thread);
-/* LETHE_FAST's: wipe the program's own, if a handler may have run there. */
-size_t signal_stack_wipe_programs(const struct thread *thread);
-/* The thread's end, or lethe_trim(): none of ours stays installed. */
+/* Does the stand-in take the place of a stack that the program has? */
+bool signal_stack_replaced(const struct thread *thread);
+/* LETHE_FAST's: wipe the program's, if a handler may have run there. The bytes. */
+size_t signal_stack_wipe_programs(void);
+/* At the thread's end: ours is not left installed. */
 void signal_stack_give(struct thread *thread);
 void signal_stack_fork_child(struct thread *thread);
 

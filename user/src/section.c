@@ -50,8 +50,7 @@ static bool on_own_stack(const struct thread *thread, const void *p)
 static bool on_secret_stack(const struct thread *thread, const void *p)
 {
 	return stack_contains(thread->stack, p) ||
-	       stack_contains(thread->signals.stand_in, p) ||
-	       stack_contains(thread->signals.own, p);
+	       stack_contains(thread->signals.stand_in, p);
 }
 
 /*
@@ -111,19 +110,18 @@ static void end_disturbed(struct thread *thread, size_t *wiped, unsigned int *do
 	/* As the section's function has left it. */
 	int saved = errno;
 
-	if (thread->signals.standing_in)
+	if (signal_stack_replaced(thread))
 		*done |= LETHE_DONE_SIGNAL_STACK;
 	*wiped += signal_stack_leave(thread);
 	if (thread->flags & LETHE_FAST)
-		*wiped += signal_stack_wipe_programs(thread);
+		*wiped += signal_stack_wipe_programs();
 	*done |= erase_kernel(thread->flags);
 	errno = saved;
 }
 
 static COLD void count_signals(const struct thread *thread, struct lethe_report *report)
 {
-	const struct stack *stacks[] = { thread->stack, thread->signals.stand_in,
-					 thread->signals.own };
+	const struct stack *stacks[] = { thread->stack, thread->signals.stand_in };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(stacks); i++)
@@ -298,10 +296,7 @@ static inline int prepare(struct thread *thread, const struct plan *plan)
 		err = thread_take_stack(thread, plan->stack_size);
 		if (unlikely(err))
 			return err;
-		/* In a handler on our own, asking is the only way to stay safe. */
-		if (plan->flags & LETHE_FAST &&
-		    likely(!stack_contains(thread->signals.own,
-					   __builtin_frame_address(0))))
+		if (plan->flags & LETHE_FAST)
 			return 0;
 		err = signal_stack_enter(thread, thread->stacks);
 		if (unlikely(err == -ESTALE))

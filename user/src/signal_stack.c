@@ -3,11 +3,12 @@
  * Where a signal handler runs that interrupts a section. One without SA_ONSTACK
  * runs on the section's own stack. One with it would take its frame, with every
  * register of the section in it, to the program's alternate stack: a secret one
- * stands in for that while a section is open. A thread that has none gets one to
- * keep, since a section that overflows its stack has no other place to say so.
+ * stands in for that while a section is open. It does so too where the program has
+ * none, since a section that overflows its stack has no other place to say so.
  *
- * Never touches the program's alternate stack but for LETHE_FAST, which asks
- * nothing when a section begins and so has to look after it has ended.
+ * Outside of sections the program's alternate stack is what it was. It is never
+ * touched, but for LETHE_FAST, which asks nothing when a section begins and so has
+ * to look after it has ended.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@
 #include "internal.h"
 
 /* What Go gives to threads that are not its own; most handlers need a tenth. */
-#define OWN_SIZE (32 * KIB)
+#define LEAST_SIZE (32 * KIB)
 
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1U << 31)
@@ -41,25 +42,6 @@ static bool was_used(const struct stack *stack)
 	return any;
 }
 
-static size_t wipe_if_used(struct stack *stack)
-{
-	return stack && was_used(stack) ? stack_wipe(stack) : 0;
-}
-
-static bool is_on(const stack_t *ss, const struct stack *stack)
-{
-	return stack && !(ss->ss_flags & SS_DISABLE) && ss->ss_sp == stack->start;
-}
-
-static int install(struct stack *stack, unsigned int flags)
-{
-	stack_t ss = { .ss_sp = stack->start,
-		       .ss_flags = (int)flags,
-		       .ss_size = stack->size };
-
-	return sigaltstack(&ss, NULL) < 0 ? -errno : 0;
-}
-
 static void give(struct stack **stack)
 {
 	if (*stack)
@@ -67,21 +49,32 @@ static void give(struct stack **stack)
 	*stack = NULL;
 }
 
-/* One of at least this size, used before if that will do. */
-static int have(struct stack **stack, size_t size)
+/* One of at least this size. */
+static int have_stand_in(struct signal_stack *signals, size_t size)
 {
 	size = round_up(size, PAGE);
-	if (*stack && (*stack)->size >= size)
+	if (signals->stand_in && signals->stand_in->size >= size)
 		return 0;
-	give(stack);
-	return stack_take(stack, size);
+	give(&signals->stand_in);
+	return stack_take(&signals->stand_in, size);
+}
+
+/* @before: NULL, or where what was installed is written to. 0 or -errno. */
+static int install(const struct signal_stack *signals, unsigned int flags,
+		   stack_t *before)
+{
+	stack_t ss = { .ss_sp = signals->stand_in->start,
+		       .ss_flags = (int)flags,
+		       .ss_size = signals->stand_in->size };
+
+	return sigaltstack(&ss, before) < 0 ? -errno : 0;
 }
 
 static void install_on_secret_stack(void *arg)
 {
 	struct signal_stack *signals = arg;
 
-	signals->standing_in = !install(signals->stand_in, 0);
+	signals->standing_in = !install(signals, 0, &signals->programs);
 }
 
 /*
@@ -89,7 +82,7 @@ static void install_on_secret_stack(void *arg)
  * the kernel refuses to whoever is on it: from the section's stack, then. Signals
  * wait, since until it is done a handler would start over on what is in use.
  */
-static int stand_in_from_handler(struct signal_stack *signals, struct stack *stack)
+static int install_from_handler(struct signal_stack *signals, struct stack *stack)
 {
 	sigset_t all, old;
 
@@ -100,29 +93,28 @@ static int stand_in_from_handler(struct signal_stack *signals, struct stack *sta
 	return signals->standing_in ? 0 : -EBUSY;
 }
 
-static int stand_in(struct signal_stack *signals, const stack_t *programs,
-		    struct stack *stack)
+/* The program's is larger, or has a flag that ours is to have: once more. */
+static COLD int install_as_programs(struct signal_stack *signals)
 {
-	int err = have(&signals->stand_in,
-		       programs->ss_size > OWN_SIZE ? programs->ss_size : OWN_SIZE);
+	int err;
 
-	if (err)
-		return err;
-	signals->programs = *programs;
-	signals->programs.ss_flags &= ~SS_ONSTACK;
-	if (programs->ss_flags & SS_ONSTACK)
-		return stand_in_from_handler(signals, stack);
-	err = install(signals->stand_in,
-		      (unsigned int)programs->ss_flags & SS_AUTODISARM);
+	sigaltstack(&signals->programs, NULL);
+	signals->standing_in = false;
+	err = have_stand_in(signals, signals->programs.ss_size);
+	if (!err)
+		err = install(signals,
+			      (unsigned int)signals->programs.ss_flags & SS_AUTODISARM,
+			      NULL);
 	signals->standing_in = !err;
 	return err;
 }
 
-/* Not having it costs a message, no secret: handlers stay on the section's stack. */
-static void install_own(struct signal_stack *signals)
+/* There is no memory for one: that is of no matter if nobody could use it. */
+static COLD int go_without(void)
 {
-	if (!have(&signals->own, OWN_SIZE) && install(signals->own, 0))
-		give(&signals->own);
+	stack_t now;
+
+	return !sigaltstack(NULL, &now) && now.ss_flags & SS_DISABLE ? 0 : -ENOMEM;
 }
 
 int signal_stack_enter(struct thread *thread, struct stack *stack)
@@ -132,89 +124,104 @@ int signal_stack_enter(struct thread *thread, struct stack *stack)
 	 * The answer is written to the secret stack, for the kernel to find out
 	 * whether that can be: it cannot if the pages were revoked.
 	 */
-	stack_t *answer = (stack_t *)stack_top(stack) - 1, now;
+	stack_t *answer = (stack_t *)stack_top(stack) - 1;
+	int err;
 
-	if (sigaltstack(NULL, answer) < 0)
-		return errno == EFAULT ? -ESTALE : -errno;
-	now = *answer;
-	if (now.ss_flags & SS_DISABLE) {
-		install_own(signals);
-		return 0;
+	if (unlikely(!signals->stand_in)) {
+		err = have_stand_in(signals, LEAST_SIZE);
+		if (err)
+			return go_without();
+		signals->programs.ss_flags = SS_DISABLE;
 	}
-	if (likely(is_on(&now, signals->own) && !(now.ss_flags & SS_ONSTACK)))
-		return 0;
-	return stand_in(signals, &now, stack);
+	err = install(signals, 0, answer);
+	if (unlikely(err == -EFAULT)) {
+		/*
+		 * Ours is installed all the same. What goes back is what was there
+		 * at the section before: the answer that would say is lost.
+		 */
+		signals->standing_in = true;
+		return -ESTALE;
+	}
+	if (unlikely(err == -EPERM))
+		return install_from_handler(signals, stack);
+	if (unlikely(err))
+		return err;
+	signals->programs = *answer;
+	signals->standing_in = true;
+	if (unlikely(!(answer->ss_flags & SS_DISABLE) &&
+		     (answer->ss_size > signals->stand_in->size ||
+		      (unsigned int)answer->ss_flags & SS_AUTODISARM)))
+		return install_as_programs(signals);
+	return 0;
+}
+
+bool signal_stack_replaced(const struct thread *thread)
+{
+	return thread->signals.standing_in &&
+	       !(thread->signals.programs.ss_flags & SS_DISABLE);
 }
 
 size_t signal_stack_leave(struct thread *thread)
 {
 	struct signal_stack *signals = &thread->signals;
-	bool own_in_use = false;
-	size_t wiped;
 	stack_t now;
 
-	if (signals->standing_in) {
-		signals->standing_in = false;
-		own_in_use = is_on(&signals->programs, signals->own);
-		if (!sigaltstack(&signals->programs, &now) &&
-		    !is_on(&now, signals->stand_in)) {
-			/* Set by the section: the program wants it so. */
-			now.ss_flags &= ~SS_ONSTACK;
-			sigaltstack(&now, NULL);
-		}
+	if (!signals->standing_in)
+		return 0;
+	signals->standing_in = false;
+	signals->programs.ss_flags &= ~SS_ONSTACK;
+	if (!sigaltstack(&signals->programs, &now) &&
+	    unlikely(now.ss_sp != signals->stand_in->start)) {
+		/* Set by the section: the program wants it so. */
+		now.ss_flags &= ~SS_ONSTACK;
+		sigaltstack(&now, NULL);
 	}
-	wiped = wipe_if_used(signals->stand_in);
-	if (!own_in_use)
-		wiped += wipe_if_used(signals->own);
-	return wiped;
+	/* Revoked, it is wiped; and to touch it would be a SIGBUS. */
+	if (unlikely(signals->stand_in->generation != revoked_generation()))
+		return 0;
+	return was_used(signals->stand_in) ? stack_wipe(signals->stand_in) : 0;
 }
 
-size_t signal_stack_wipe_programs(const struct thread *thread)
+/* Is all of it mapped? A program may have unmapped it without saying so. */
+static bool is_mapped(const char *start, const char *end)
 {
-	const struct signal_stack *signals = &thread->signals;
-	unsigned char resident[1];
-	stack_t now;
-	char *top;
+	unsigned char resident[16];
+	const char *at = (const char *)((uintptr_t)start & ~(PAGE - 1));
+	size_t length;
 
-	if (sigaltstack(NULL, &now) < 0 || now.ss_flags & (SS_DISABLE | SS_ONSTACK) ||
-	    is_on(&now, signals->own))
+	for (; at < end; at += length) {
+		length = (size_t)(end - at);
+		if (length > sizeof(resident) * PAGE)
+			length = sizeof(resident) * PAGE;
+		if (mincore((void *)at, length, resident) < 0)
+			return false;
+	}
+	return true;
+}
+
+size_t signal_stack_wipe_programs(void)
+{
+	stack_t now;
+	char *start;
+
+	if (sigaltstack(NULL, &now) < 0 || now.ss_flags & (SS_DISABLE | SS_ONSTACK))
 		return 0;
-	/* A frame at the top, if it was used; and nothing, if it was unmapped. */
-	top = (char *)now.ss_sp + now.ss_size;
-	if (now.ss_size < PAGE ||
-	    mincore((void *)((uintptr_t)(top - 1) & ~(PAGE - 1)), 1, resident) < 0 ||
-	    !signal_frames(now.ss_sp, top))
+	start = now.ss_sp;
+	if (!is_mapped(start, start + now.ss_size) ||
+	    !signal_frames(start, start + now.ss_size))
 		return 0;
-	lethe_wipe(now.ss_sp, now.ss_size);
+	lethe_wipe(start, now.ss_size);
 	return now.ss_size;
 }
 
 void signal_stack_give(struct thread *thread)
 {
-	static const stack_t none = { .ss_flags = SS_DISABLE };
-	struct signal_stack *signals = &thread->signals;
-	stack_t now;
-
-	if (signals->standing_in)
-		signal_stack_leave(thread);
-	if (signals->own && !sigaltstack(NULL, &now) && is_on(&now, signals->own)) {
-		/* In use: it would have to stay until its handler is over. */
-		if (now.ss_flags & SS_ONSTACK)
-			return;
-		sigaltstack(&none, NULL);
-	}
-	give(&signals->own);
-	give(&signals->stand_in);
+	signal_stack_leave(thread);
+	give(&thread->signals.stand_in);
 }
 
 void signal_stack_fork_child(struct thread *thread)
 {
-	static const stack_t none = { .ss_flags = SS_DISABLE };
-	struct signal_stack *signals = &thread->signals;
-	stack_t now;
-
-	if (signals->standing_in)
-		sigaltstack(&signals->programs, NULL);
-	else if (!sigaltstack(NULL, &now) && is_on(&now, signals->own))
-		sigaltstack(&none, NULL);
+	if (thread->signals.standing_in)
+		sigaltstack(&thread->signals.programs, NULL);
 }
