@@ -8,9 +8,9 @@
 #ifndef LETHE_COMPAT_H
 #define LETHE_COMPAT_H
 
-#ifndef LETHE_HAVE_VM_FLAGS_SET
 #include <linux/mm.h>
 
+#ifndef LETHE_HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
@@ -21,6 +21,18 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 	vma->vm_flags &= ~flags;
 }
 #endif /* LETHE_HAVE_VM_FLAGS_SET */
+
+/*
+ * Where a mapping that one remap_pfn_range() has filled is marked, its munmap()
+ * reads the first entry to find what memory type to give back, and warns if
+ * a revocation has emptied it at that moment. RAM has none to give back.
+ */
+static inline void lethe_untrack(struct vm_area_struct *vma)
+{
+#ifdef VM_PAT
+	vm_flags_clear(vma, VM_PAT);
+#endif
+}
 
 #include <linux/shrinker.h>
 #include <linux/slab.h>

@@ -126,6 +126,7 @@ int lethe_mappings_add(struct lethe_mappings *mappings,
 		addr += run << PAGE_SHIFT;
 		pages += run;
 	}
+	lethe_untrack(vma);
 	return 0;
 }
 
