@@ -5,7 +5,7 @@
 
 SELFTEST_O := $(O)/tests/selftests
 include tests/selftests/programs.mk
-LIBRARY_SELFTESTS := section ways limits exception
+LIBRARY_SELFTESTS := section ways limits exception revoked
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
 .PHONY: selftests

@@ -69,14 +69,18 @@ int lethe_do(void (*fn)(void *arg), void *arg);
 /*
  * Ask the kernel for nothing unless there is a sign that it had to do with the
  * section: that the thread was preempted, moved to another processor, or given a
- * signal. No system call otherwise. Two things then stay as they are, which the
- * default looks after. A signal handler on an alternate stack of the program's
- * runs there, in ordinary memory; that stack is wiped when the section ends. (So a
- * handler that runs on one must not begin such a section: a second signal would
- * take its place.) An overflow of the stack is a SIGSEGV without a word. And the
- * sign does not tell of a softirq that used the vector registers, nor, from
- * Linux 7.3 on, of a switch while the section waited in a system call: what the
- * kernel has of its registers after those is left to be overwritten.
+ * signal. No system call otherwise. What the default looks after is then left as
+ * it is:
+ *
+ *   - a signal handler on an alternate stack of the program's runs there, in
+ *     ordinary memory; that stack is wiped when the section ends. A handler that
+ *     runs on one must not begin such a section: a second signal would take its
+ *     place;
+ *   - the sign does not tell of a softirq that used the vector registers, nor, from
+ *     Linux 7.3 on, of a switch while the section waited in a system call: what the
+ *     kernel has of its registers after those is left to be overwritten;
+ *   - an overflow of the stack is a SIGSEGV without a word, and a stack that a
+ *     hibernation revoked a SIGBUS.
  */
 #define LETHE_FAST (1U << 0)
 /*
@@ -176,6 +180,10 @@ struct lethe_report {
  * lethe_wipe_thread(), or its end. fork() inside is an error (see
  * LETHE_REFUSE_FORK); vfork, posix_spawn, system and popen are fine.
  *
+ * On the module a hibernation of the machine revokes all secret pages. The next
+ * section, in whichever thread, has new ones, and so has lethe_malloc() from then on;
+ * a block from before is a SIGBUS to touch, and to free it is fine.
+ *
  * A signal handler that interrupts the section is not part of it
  * (lethe_enabled() is false there) but runs on secret memory, and is erased with
  * it: on the section's stack, or, if it was installed with SA_ONSTACK, on a
@@ -201,7 +209,7 @@ int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg), vo
  * module is. Does no harm where there is nothing to erase. Not to be called by
  * a signal handler, nor while a context of this thread is in a section.
  *
- * Return: 0; -EBUSY inside a section.
+ * Return: 0; -EBUSY inside a section; -ENOMEM.
  */
 int lethe_wipe_thread(void);
 

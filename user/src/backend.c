@@ -78,6 +78,9 @@ static void choose(void)
 	err = parse_require(secure_getenv("LETHE_REQUIRE"), &required);
 	if (!err)
 		err = name ? choose_named(name) : choose_best();
+	/* Who named a backend, or said that less will do, knows. */
+	if (!err && !name && !required && chosen->level < LETHE_LEVEL_UNMAPPED)
+		message("secret memory is locked, but the kernel can read it: load lethe.ko, or boot with secretmem.enable=1 (LETHE_REQUIRE=locked: it will do)");
 	if (!err && chosen->level < required) {
 		message("LETHE_REQUIRE=unmapped: the best backend here is %s; load lethe.ko, or boot with secretmem.enable=1",
 			chosen->name);

@@ -253,7 +253,7 @@ void kernel_trim(void);
  */
 int kernel_overwrite(void);
 
-/* overflow.c: have an overflow of a secret stack explained before it kills. */
+/* overflow.c: once, have an overflow of a secret stack explained before it kills. */
 void overflow_explain(void);
 
 /* thread.c: a thread's first section; gives back at its end. 0 or -errno. */

@@ -5,7 +5,6 @@
  * would have. Only where nobody handles SIGSEGV: a handler of the program's,
  * installed before or after, is never replaced, and knows better.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -31,7 +30,7 @@ static void handler(int number, siginfo_t *info, void *context)
 		raise(number);
 }
 
-static void install(void)
+void overflow_explain(void)
 {
 	struct sigaction action = { .sa_sigaction = handler,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -40,11 +39,4 @@ static void install(void)
 	if (!sigaction(SIGSEGV, NULL, &old) && !(old.sa_flags & SA_SIGINFO) &&
 	    old.sa_handler == SIG_DFL)
 		sigaction(SIGSEGV, &action, NULL);
-}
-
-void overflow_explain(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, install);
 }

@@ -36,6 +36,5 @@ void registers_probe(void)
 		    __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_AVX512F)
 			vectors = VECTORS_AVX512;
 	}
-	/* Every thread comes to the same answer. */
-	__atomic_store_n(&registers_vectors, vectors, __ATOMIC_RELAXED);
+	registers_vectors = vectors;
 }

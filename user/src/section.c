@@ -212,6 +212,7 @@ static COLD int end_left(struct thread *thread, const char *here)
 PUBLIC int lethe_wipe_thread(void)
 {
 	struct thread *thread = &lethe_thread;
+	int err;
 
 	if (thread->depth) {
 		if (on_secret_stack(thread, __builtin_frame_address(0)) ||
@@ -219,6 +220,12 @@ PUBLIC int lethe_wipe_thread(void)
 			return -EBUSY;
 		section_abandon(thread);
 		return 0;
+	}
+	/* Which registers there are is asked at the first section. */
+	if (!thread->stacks) {
+		err = thread_start(thread);
+		if (err)
+			return err;
 	}
 	section_erase_registers();
 	erase_kernel(0);

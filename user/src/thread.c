@@ -35,8 +35,11 @@ static void thread_exit(void *arg)
 	give_stacks(thread);
 }
 
-static void make_exit_key(void)
+/* The process's first section. */
+static void start(void)
 {
+	registers_probe();
+	overflow_explain();
 	exit_key_error = -pthread_key_create(&exit_key, thread_exit);
 }
 
@@ -60,9 +63,7 @@ COLD int thread_start(struct thread *thread)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	registers_probe();
-	overflow_explain();
-	pthread_once(&once, make_exit_key);
+	pthread_once(&once, start);
 	if (exit_key_error)
 		return exit_key_error;
 	if (!thread->own_end)
