@@ -12,7 +12,7 @@
  *	signal_frame.c	what the kernel puts there
  *	kernel.c overwrite.c	its copies of the registers, erased
  *	overflow.c	a message for a stack that was too small
- *	section.c	lethe_do
+ *	section.c enabled.c	lethe_do, and whether this code is in one
  *	thread.c fork.c	what threads and forks mean for all of it
  */
 #ifndef LETHE_INTERNAL_H
@@ -183,6 +183,13 @@ struct thread {
 
 extern __thread struct thread lethe_thread
 	__attribute__((tls_model("initial-exec"), visibility("default")));
+
+/* Does @p lie on the stack that pthreads or the kernel gave to the thread? */
+static inline bool thread_owns(const struct thread *thread, const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)thread->own_start <
+	       (uintptr_t)thread->own_end - (uintptr_t)thread->own_start;
+}
 
 /* heap.c: gives back all that holds no block, and says how many bytes. */
 size_t heap_trim(void);

@@ -40,54 +40,11 @@ struct section {
 	sigset_t mask;
 };
 
-static bool on_own_stack(const struct thread *thread, const void *p)
-{
-	return (uintptr_t)p - (uintptr_t)thread->own_start <
-	       (uintptr_t)thread->own_end - (uintptr_t)thread->own_start;
-}
-
 /* The section's stack, or one on which handlers run that interrupt it. */
 static bool on_secret_stack(const struct thread *thread, const void *p)
 {
 	return stack_contains(thread->stack, p) ||
 	       stack_contains(thread->signals.stand_in, p);
-}
-
-/*
- * The mark is lost to MMX code, and to a siglongjmp() from a handler back into the
- * section. A handler's frame lies between it and the beginning of the section.
- */
-static COLD bool look_for_handler(const struct thread *thread, const char *here)
-{
-	if (!stack_contains(thread->stack, here) ||
-	    signal_frames(here, stack_top(thread->stack)))
-		return false;
-	section_mark();
-	return true;
-}
-
-/*
- * Whoever runs above the section's beginning, on the stack that it was begun from,
- * has come there by a longjmp(). (Below it, too, if it is not a context whose
- * stack is a part of that one; the answer here may err, but not to the side where
- * a secret is taken for none.)
- */
-static bool is_outside(const struct thread *thread, const char *here)
-{
-	return on_own_stack(thread, here) && on_own_stack(thread, thread->entry) &&
-	       here >= thread->entry;
-}
-
-PUBLIC bool lethe_enabled(void)
-{
-	const struct thread *thread = &lethe_thread;
-	const char *here = __builtin_frame_address(0);
-
-	if (likely(!thread->depth) || thread->paused)
-		return false;
-	if (unlikely(!section_marked()))
-		return look_for_handler(thread, here);
-	return stack_contains(thread->stack, here) || !is_outside(thread, here);
 }
 
 static unsigned int erase_kernel(unsigned int flags)
@@ -202,7 +159,7 @@ static bool on_alternate_stack(void)
  */
 static COLD int end_left(struct thread *thread, const char *here)
 {
-	if (!on_own_stack(thread, here) || !on_own_stack(thread, thread->entry) ||
+	if (!thread_owns(thread, here) || !thread_owns(thread, thread->entry) ||
 	    on_alternate_stack())
 		return -EBUSY;
 	section_abandon(thread);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Does this code run in a section? The thread may have one open and yet run
+ * something else: a signal handler, or a context that was made outside. Asked at
+ * every malloc() of a section, so it takes no lock and makes no system call.
+ */
+#include "internal.h"
+
+/*
+ * The mark is lost to MMX code, and to a siglongjmp() from a handler back into the
+ * section. A handler's frame lies between it and the beginning of the section.
+ */
+static COLD bool look_for_handler(const struct thread *thread, const char *here)
+{
+	if (!stack_contains(thread->stack, here) ||
+	    signal_frames(here, stack_top(thread->stack)))
+		return false;
+	section_mark();
+	return true;
+}
+
+/*
+ * Whoever runs above the section's beginning, on the stack that it was begun from,
+ * has come there by a longjmp(). (Below it, too, if it is not a context whose
+ * stack is a part of that one; the answer here may err, but not to the side where
+ * a secret is taken for none.)
+ */
+static bool is_outside(const struct thread *thread, const char *here)
+{
+	return thread_owns(thread, here) && thread_owns(thread, thread->entry) &&
+	       here >= thread->entry;
+}
+
+PUBLIC bool lethe_enabled(void)
+{
+	const struct thread *thread = &lethe_thread;
+	const char *here = __builtin_frame_address(0);
+
+	if (likely(!thread->depth) || thread->paused)
+		return false;
+	if (unlikely(!section_marked()))
+		return look_for_handler(thread, here);
+	return stack_contains(thread->stack, here) || !is_outside(thread, here);
+}
