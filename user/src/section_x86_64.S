@@ -13,10 +13,10 @@
  * void section_call(void (*fn)(void *), void *arg, void *top)
  *
  * Calls fn(arg) on the stack that ends at @top. Comes back with every register
- * as fn left it, for section_erase_registers() to be called next, but for those
- * that the psABI preserves: rbx, rbp, rsp and r12 to r15 have the caller's
- * values, fn having put them back; MXCSR and the x87 control word those that they
- * had on entry.
+ * as fn left it, but for those that the psABI preserves: rbx, rbp, rsp and r12 to
+ * r15 have the caller's values, fn having put them back; MXCSR and the x87 control
+ * word those that they had on entry. What fn leaves in a register, a signal could
+ * copy to the caller's stack.
  */
 	.globl	section_call
 	.hidden	section_call
@@ -167,8 +167,9 @@ section_erase_registers:
  * char *section_first_nonzero(char *start, char *end)
  *
  * The first of the 256-byte pieces of [start, end) that is not all zero; end if
- * there is none. Both are multiples of 256. Leaves nothing of what it read in any
- * register, and no vector register other than zero.
+ * there is none. Both are multiples of 256. Nothing of what it reads is ever in a
+ * register, from where a signal could copy it to ordinary memory: the operand in
+ * memory is compared, not loaded. Leaves every vector register zero that it uses.
  */
 	.globl	section_first_nonzero
 	.hidden	section_first_nonzero
@@ -182,70 +183,61 @@ section_first_nonzero:
 	cmpl	$VECTORS_AVX, %ecx
 	jb	.Lfirst_sse
 	je	.Lfirst_avx
-	/*
-	 * The registers above 15, so that no slow transition to SSE code follows; a
-	 * test of all lanes leaves its outcome in k1.
-	 */
+	/* A register above 15, so that no slow transition to SSE code follows. */
+	vpternlogd $0xff, %zmm16, %zmm16, %zmm16
 	.p2align 4
 1:	cmpq	%rsi, %rax
 	jae	.Lfirst_end512
-	vmovdqa64 (%rax), %zmm16
-	vmovdqa64 64(%rax), %zmm17
-	vpord	128(%rax), %zmm16, %zmm16
-	vpord	192(%rax), %zmm17, %zmm17
-	vpord	%zmm16, %zmm17, %zmm16
-	vptestmd %zmm16, %zmm16, %k1
-	kortestw %k1, %k1
+	vptestmd (%rax), %zmm16, %k1
+	vptestmd 64(%rax), %zmm16, %k2
+	vptestmd 128(%rax), %zmm16, %k3
+	vptestmd 192(%rax), %zmm16, %k4
+	korw	%k1, %k2, %k1
+	korw	%k3, %k4, %k3
+	kortestw %k1, %k3
 	jnz	.Lfirst_end512
 	addq	$256, %rax
 	jmp	1b
 .Lfirst_end512:
 	vpxord	%zmm16, %zmm16, %zmm16
-	vpxord	%zmm17, %zmm17, %zmm17
-	kxorw	%k1, %k1, %k1
+	.irp n, 1,2,3,4
+	kxorw	%k\n, %k\n, %k\n
+	.endr
 	ret
 
 	.p2align 4
 .Lfirst_avx:
-	/* AVX alone: 256-bit or is there for floating point only, which is enough. */
+	/* AVX alone has no 256-bit compare of integers to make ones with. */
+	vxorps	%xmm0, %xmm0, %xmm0
+	vcmpeqps %ymm0, %ymm0, %ymm0
 1:	cmpq	%rsi, %rax
 	jae	.Lfirst_end_avx
-	vmovaps	(%rax), %ymm0
-	vmovaps	32(%rax), %ymm1
-	vorps	64(%rax), %ymm0, %ymm0
-	vorps	96(%rax), %ymm1, %ymm1
-	vorps	128(%rax), %ymm0, %ymm0
-	vorps	160(%rax), %ymm1, %ymm1
-	vorps	192(%rax), %ymm0, %ymm0
-	vorps	224(%rax), %ymm1, %ymm1
-	vorps	%ymm0, %ymm1, %ymm0
-	vptest	%ymm0, %ymm0
+	.irp at, 0,32,64,96,128,160,192,224
+	vptest	\at(%rax), %ymm0
 	jnz	.Lfirst_end_avx
+	.endr
 	addq	$256, %rax
 	jmp	1b
 .Lfirst_end_avx:
-	vxorps	%ymm0, %ymm0, %ymm0
-	vxorps	%ymm1, %ymm1, %ymm1
+	vxorps	%xmm0, %xmm0, %xmm0
 	vzeroupper
 	ret
 
 	.p2align 4
 .Lfirst_sse:
-	xorl	%edx, %edx
 1:	cmpq	%rsi, %rax
 	jae	3f
 	xorl	%ecx, %ecx
-2:	orq	(%rax,%rcx), %rdx
-	orq	8(%rax,%rcx), %rdx
+2:	cmpq	$0, (%rax,%rcx)
+	jne	3f
+	cmpq	$0, 8(%rax,%rcx)
+	jne	3f
 	addl	$16, %ecx
 	cmpl	$256, %ecx
 	jb	2b
-	testq	%rdx, %rdx
-	jnz	3f
 	addq	$256, %rax
 	jmp	1b
-3:	xorl	%edx, %edx
-	ret
+3:	ret
 	.cfi_endproc
 	.size	section_first_nonzero, . - section_first_nonzero
 
