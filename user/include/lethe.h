@@ -196,7 +196,8 @@ struct lethe_report {
  * RLIMIT_MEMLOCK is too small for a stack), -EOPNOTSUPP (the backend that
  * LETHE_BACKEND names is not there, or more is required than this machine has),
  * -EBUSY (called while this thread has a section open, from a stack that is
- * neither that section's nor the thread's own: a signal handler or a context).
+ * neither that section's nor the thread's own: a signal handler or a context; or
+ * by a handler that interrupts the beginning or the end of a section).
  */
 int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg), void *arg,
 		  struct lethe_report *report);

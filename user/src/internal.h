@@ -155,6 +155,8 @@ struct signal_stack {
  * struct thread - what the library knows of a thread
  * @depth: sections open; 0 outside
  * @paused: not secret for now, though depth > 0
+ * @crossing: the section is being begun or ended, with no function of it running:
+ *	whoever else runs now is a handler
  * @flags: the outermost section's LETHE_FAST and so on
  * @stack: what the section runs on
  * @stacks: those that the thread keeps, the one used last in front; NULL before
@@ -172,6 +174,7 @@ struct thread {
 	unsigned int depth;
 	unsigned int paused;
 	unsigned int flags;
+	bool crossing;
 	struct stack *stack;
 	struct stack *stacks;
 	const char *entry;

@@ -29,12 +29,15 @@ struct plan {
 /**
  * struct section - one outermost section, on the stack that it was begun from
  * @thread: whose
+ * @fn: to be called with @arg
  * @report: or NULL
  * @returned: its function did; else an exception or a thread's end passes through
  * @blocked: signals are, and @mask is what was before
  */
 struct section {
 	struct thread *thread;
+	void (*fn)(void *);
+	void *arg;
 	struct lethe_report *report;
 	bool returned, blocked;
 	sigset_t mask;
@@ -100,9 +103,31 @@ static COLD void fill_report(const struct section *section, size_t wiped,
 }
 
 /*
+ * In this order for a handler that comes in between, and wants a section of its
+ * own: it gets none from before anything is done until after everything is.
+ */
+static inline void open_section(struct thread *thread, const char *entry)
+{
+	thread->depth = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread->crossing = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread->entry = entry;
+}
+
+static inline void close_section(struct thread *thread)
+{
+	thread->entry = NULL;
+	thread->stack = NULL;
+	thread->paused = 0;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread->depth = 0;
+}
+
+/*
  * The end of the outermost section, by return or by what unwinds the stack:
- * registers first, while no function has had a reason to spill one, and the
- * kernel's copies of them last.
+ * registers first, while no function has had a reason to spill one (see
+ * end_function()), and the kernel's copies of them last.
  */
 static inline void end_section(struct section *section)
 {
@@ -110,10 +135,12 @@ static inline void end_section(struct section *section)
 	unsigned int done = LETHE_DONE_ERASE;
 	size_t wiped;
 
-	section_erase_registers();
-	/* section_call() has put back the caller's, which says nothing. */
-	if (unlikely(!section->returned))
+	if (unlikely(!section->returned)) {
+		/* The unwinder has run since, over the section's frames. */
+		section_erase_registers();
+		/* section_call() has put back the caller's, which says nothing. */
 		_mm_setcsr(_mm_getcsr() & MXCSR_CONTROL);
+	}
 	if (unlikely(section->report))
 		count_signals(thread, section->report);
 
@@ -124,9 +151,7 @@ static inline void end_section(struct section *section)
 		end_disturbed(thread, &wiped, &done);
 	if (unlikely(section->report))
 		fill_report(section, wiped, done);
-	thread->stack = NULL;
-	thread->depth = 0;
-	thread->paused = 0;
+	close_section(thread);
 	if (unlikely(section->blocked))
 		pthread_sigmask(SIG_SETMASK, &section->mask, NULL);
 }
@@ -136,12 +161,11 @@ void section_abandon(struct thread *thread)
 	unsigned int done = 0;
 	size_t wiped;
 
+	thread->crossing = true;
 	section_erase_registers();
-	wiped = stack_wipe(thread->stack);
+	wiped = thread->stack ? stack_wipe(thread->stack) : 0;
 	end_disturbed(thread, &wiped, &done);
-	thread->stack = NULL;
-	thread->depth = 0;
-	thread->paused = 0;
+	close_section(thread);
 }
 
 static bool on_alternate_stack(void)
@@ -155,12 +179,13 @@ static bool on_alternate_stack(void)
  * A section is open, and yet this is not its stack. Either the section was left
  * by a longjmp() to the thread's own stack: it is over, and erased here. Or it
  * is interrupted, by a signal handler or a context on another stack, and must
- * not be touched.
+ * not be touched. While it is being begun or ended that other stack is the
+ * thread's own.
  */
 static COLD int end_left(struct thread *thread, const char *here)
 {
 	if (!thread_owns(thread, here) || !thread_owns(thread, thread->entry) ||
-	    on_alternate_stack())
+	    (thread->crossing && here < thread->entry) || on_alternate_stack())
 		return -EBUSY;
 	section_abandon(thread);
 	return 0;
@@ -228,31 +253,52 @@ static void block_signals(struct section *section)
 	section->blocked = !pthread_sigmask(SIG_BLOCK, &all, &section->mask);
 }
 
+/*
+ * Still on the section's stack, where a handler without SA_ONSTACK puts its frame:
+ * on the caller's there is nothing left in any register for it to copy.
+ */
+static inline void end_function(struct section **section)
+{
+	(*section)->thread->crossing = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	section_erase_registers();
+}
+
+static void run_function(void *arg)
+{
+	struct section *section __attribute__((cleanup(end_function))) = arg;
+
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	section->thread->crossing = false;
+	section_mark();
+	section->fn(section->arg);
+}
+
 static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
 			 unsigned int flags, struct lethe_report *report)
 {
 	struct section section __attribute__((cleanup(end_section)));
 
 	section.thread = thread;
+	section.fn = fn;
+	section.arg = arg;
 	section.report = report;
 	section.returned = false;
 	section.blocked = false;
 	if (unlikely(flags & LETHE_BLOCK_SIGNALS))
 		block_signals(&section);
 	thread->stack = thread->stacks;
-	thread->entry = __builtin_frame_address(0);
 	thread->flags = flags;
 	thread->blocks = 0;
 	thread->freed = 0;
-	thread->depth = 1;
-	section_mark();
 	rseq_arm();
-	section_call(fn, arg, stack_top(thread->stack));
+	section_call(run_function, &section, stack_top(thread->stack));
 	section.returned = true;
 }
 
 /* A stack of this size whose pages are there, and no handler on ordinary memory. */
-static inline int prepare(struct thread *thread, const struct plan *plan)
+static inline int prepare(struct thread *thread, const struct plan *plan,
+			  const char *here)
 {
 	int err;
 
@@ -260,7 +306,11 @@ static inline int prepare(struct thread *thread, const struct plan *plan)
 		err = thread_take_stack(thread, plan->stack_size);
 		if (unlikely(err))
 			return err;
-		if (plan->flags & LETHE_FAST)
+		/*
+		 * On an alternate stack, asking is the only way to stay safe: it is
+		 * not in use for the kernel while the section is on its own.
+		 */
+		if (plan->flags & LETHE_FAST && likely(thread_owns(thread, here)))
 			return 0;
 		err = signal_stack_enter(thread, thread->stacks);
 		if (unlikely(err == -ESTALE))
@@ -305,9 +355,12 @@ static inline int run(const struct plan *plan, void (*fn)(void *), void *arg,
 		if (err)
 			return err;
 	}
-	err = prepare(thread, plan);
-	if (unlikely(err))
+	open_section(thread, here);
+	err = prepare(thread, plan, here);
+	if (unlikely(err)) {
+		close_section(thread);
 		return err;
+	}
 	if (unlikely(report))
 		report->level = lethe_level_of(thread->stacks->start);
 	do_outermost(fn, arg, thread, plan->flags, report);
