@@ -6,6 +6,8 @@
 SELFTEST_O := $(O)/tests/selftests
 include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section ways limits exception revoked
+SIGNAL_SELFTESTS := signal_inject
+LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
 .PHONY: selftests
@@ -33,6 +35,7 @@ $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS)): $(SELFTEST_O)/%: $(SELFTEST_O)/
 # How a register is filled and looked at belongs to several of these.
 SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)
 
+$(addprefix $(SELFTEST_O)/,$(SIGNAL_SELFTESTS)): $(SELFTEST_O)/signals_x86_64.o
 $(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
 		$(SELFTEST_O)/%.o $(SELFTEST_REGISTERS) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
