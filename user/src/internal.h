@@ -238,8 +238,11 @@ int signal_stack_enter(struct thread *thread, struct stack *stack);
 size_t signal_stack_leave(struct thread *thread);
 /* Does the stand-in take the place of a stack that the program has? */
 bool signal_stack_replaced(const struct thread *thread);
-/* LETHE_FAST's: wipe the program's, if a handler may have run there. The bytes. */
-size_t signal_stack_wipe_programs(void);
+/*
+ * LETHE_FAST's: wipe the program's own, if a handler may have run there. The bytes;
+ * adds to *@signals how many did.
+ */
+size_t signal_stack_wipe_programs(unsigned int *signals);
 /* At the thread's end: ours is not left installed. */
 void signal_stack_give(struct thread *thread);
 void signal_stack_fork_child(struct thread *thread);

@@ -65,7 +65,8 @@ static unsigned int erase_kernel(unsigned int flags)
 }
 
 /* What is worth asking only where there is a sign, with LETHE_FAST. */
-static void end_disturbed(struct thread *thread, size_t *wiped, unsigned int *done)
+static void end_disturbed(struct thread *thread, size_t *wiped, unsigned int *done,
+			  unsigned int *signals)
 {
 	/* As the section's function has left it. */
 	int saved = errno;
@@ -74,7 +75,7 @@ static void end_disturbed(struct thread *thread, size_t *wiped, unsigned int *do
 		*done |= LETHE_DONE_SIGNAL_STACK;
 	*wiped += signal_stack_leave(thread);
 	if (thread->flags & LETHE_FAST)
-		*wiped += signal_stack_wipe_programs();
+		*wiped += signal_stack_wipe_programs(signals);
 	*done |= erase_kernel(thread->flags);
 	errno = saved;
 }
@@ -132,7 +133,7 @@ static inline void close_section(struct thread *thread)
 static inline void end_section(struct section *section)
 {
 	struct thread *thread = section->thread;
-	unsigned int done = LETHE_DONE_ERASE;
+	unsigned int done = LETHE_DONE_ERASE, signals = 0;
 	size_t wiped;
 
 	if (unlikely(!section->returned)) {
@@ -148,9 +149,11 @@ static inline void end_section(struct section *section)
 	if (thread->flags & LETHE_FAST && likely(rseq_kept()))
 		done |= LETHE_DONE_UNDISTURBED;
 	else
-		end_disturbed(thread, &wiped, &done);
-	if (unlikely(section->report))
+		end_disturbed(thread, &wiped, &done, &signals);
+	if (unlikely(section->report)) {
 		fill_report(section, wiped, done);
+		section->report->signals += signals;
+	}
 	close_section(thread);
 	if (unlikely(section->blocked))
 		pthread_sigmask(SIG_SETMASK, &section->mask, NULL);
@@ -158,13 +161,13 @@ static inline void end_section(struct section *section)
 
 void section_abandon(struct thread *thread)
 {
-	unsigned int done = 0;
+	unsigned int done = 0, signals = 0;
 	size_t wiped;
 
 	thread->crossing = true;
 	section_erase_registers();
 	wiped = thread->stack ? stack_wipe(thread->stack) : 0;
-	end_disturbed(thread, &wiped, &done);
+	end_disturbed(thread, &wiped, &done, &signals);
 	close_section(thread);
 }
 

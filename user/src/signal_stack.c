@@ -199,17 +199,21 @@ static bool is_mapped(const char *start, const char *end)
 	return true;
 }
 
-size_t signal_stack_wipe_programs(void)
+size_t signal_stack_wipe_programs(unsigned int *signals)
 {
+	unsigned int frames;
 	stack_t now;
 	char *start;
 
 	if (sigaltstack(NULL, &now) < 0 || now.ss_flags & (SS_DISABLE | SS_ONSTACK))
 		return 0;
 	start = now.ss_sp;
-	if (!is_mapped(start, start + now.ss_size) ||
-	    !signal_frames(start, start + now.ss_size))
+	if (!is_mapped(start, start + now.ss_size))
 		return 0;
+	frames = signal_frames(start, start + now.ss_size);
+	if (!frames)
+		return 0;
+	*signals += frames;
 	lethe_wipe(start, now.ss_size);
 	return now.ss_size;
 }
