@@ -6,7 +6,7 @@
 SELFTEST_O := $(O)/tests/selftests
 include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section ways limits exception revoked
-SIGNAL_SELFTESTS := signal_inject signal_residue
+SIGNAL_SELFTESTS := signal_inject signal_residue signal_context
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
