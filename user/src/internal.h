@@ -144,11 +144,12 @@ struct stack {
  * @stand_in: takes the place of the program's alternate stack
  * @programs: what it takes the place of: perhaps nothing (SS_DISABLE)
  * @standing_in: it does so now
+ * @set_inside: it was replaced by the section that was left last
  */
 struct signal_stack {
 	struct stack *stand_in;
 	stack_t programs;
-	bool standing_in;
+	bool standing_in, set_inside;
 };
 
 /**
@@ -239,8 +240,8 @@ size_t signal_stack_leave(struct thread *thread);
 /* Does the stand-in take the place of a stack that the program has? */
 bool signal_stack_replaced(const struct thread *thread);
 /*
- * LETHE_FAST's: wipe the program's own, if a handler may have run there. The bytes;
- * adds to *@signals how many did.
+ * LETHE_FAST's, and for @set_inside: wipe the program's, if a handler may have run
+ * there. The bytes; adds to *@signals how many did.
  */
 size_t signal_stack_wipe_programs(unsigned int *signals);
 /* At the thread's end: ours is not left installed. */

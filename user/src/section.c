@@ -74,7 +74,7 @@ static void end_disturbed(struct thread *thread, size_t *wiped, unsigned int *do
 	if (signal_stack_replaced(thread))
 		*done |= LETHE_DONE_SIGNAL_STACK;
 	*wiped += signal_stack_leave(thread);
-	if (thread->flags & LETHE_FAST)
+	if (thread->flags & LETHE_FAST || unlikely(thread->signals.set_inside))
 		*wiped += signal_stack_wipe_programs(signals);
 	*done |= erase_kernel(thread->flags);
 	errno = saved;

@@ -7,8 +7,8 @@
  * none, since a section that overflows its stack has no other place to say so.
  *
  * Outside of sections the program's alternate stack is what it was. It is never
- * touched, but for LETHE_FAST, which asks nothing when a section begins and so has
- * to look after it has ended.
+ * touched, but for one that the section itself has set, and for LETHE_FAST, which
+ * asks nothing when a section begins and so has to look after it has ended.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -169,12 +169,14 @@ size_t signal_stack_leave(struct thread *thread)
 	if (!signals->standing_in)
 		return 0;
 	signals->standing_in = false;
+	signals->set_inside = false;
 	signals->programs.ss_flags &= ~SS_ONSTACK;
 	if (!sigaltstack(&signals->programs, &now) &&
 	    unlikely(now.ss_sp != signals->stand_in->start)) {
 		/* Set by the section: the program wants it so. */
 		now.ss_flags &= ~SS_ONSTACK;
 		sigaltstack(&now, NULL);
+		signals->set_inside = true;
 	}
 	/* Revoked, it is wiped; and to touch it would be a SIGBUS. */
 	if (unlikely(signals->stand_in->generation != revoked_generation()))
