@@ -5,7 +5,7 @@
 LIB_O	:= $(O)/user
 HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
 MALLOC_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/malloc*.c))
-LIB_SRC	:= message wipe backend backend_kmod backend_memfd_secret backend_mlock \
+LIB_SRC	:= message wipe tools backend backend_kmod backend_memfd_secret backend_mlock \
 	   space stack revoked signal_stack signal_frame kernel overflow registers \
 	   section section_x86_64 enabled thread fork $(HEAP_SRC)
 LIB_OBJ	:= $(LIB_SRC:%=$(LIB_O)/%.o)
@@ -24,6 +24,9 @@ LIB_LDFLAGS := -shared -Wl,-z,defs,-z,relro,-z,now,-z,nodelete,-z,noexecstack
 
 $(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
 $(MALLOC_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS)
+# Should it be built with ASan, then without in what is on the way into a section:
+# a frame there would be put where the section's go, or stay marked after a longjmp().
+$(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanitize=address
 
 $(LIB_O)/%.o: user/src/%.c
 	$(call say,CC,$<)

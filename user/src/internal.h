@@ -4,6 +4,7 @@
  *
  * Layers, each of which calls only those above it:
  *	message.c wipe.c	a line to stderr, an abort; wiping, copying
+ *	tools.c		ASan and Valgrind are told of stacks
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
  *	stack.c heap.c	secret stacks, the secret heap
@@ -124,6 +125,7 @@ bool space_lost(const void *p);
  * @start: the lowest byte; STACK_GUARD bytes of nothing lie below it
  * @size: bytes
  * @generation: it is lost, pages and all, if revoked_generation() has moved on
+ * @watched: the number that a tool knows it by
  *
  * All zero but while something runs on it.
  */
@@ -132,6 +134,7 @@ struct stack {
 	char *start;
 	size_t size;
 	unsigned int generation;
+	unsigned long watched;
 };
 
 #define STACK_SIZE (256 * KIB)

@@ -11,6 +11,7 @@
 
 #include "internal.h"
 #include "rseq.h"
+#include "tools.h"
 
 __thread struct thread lethe_thread;
 
@@ -136,6 +137,7 @@ static inline void end_section(struct section *section)
 	unsigned int done = LETHE_DONE_ERASE, signals = 0;
 	size_t wiped;
 
+	tools_leave(false);
 	if (unlikely(!section->returned)) {
 		/* The unwinder has run since, over the section's frames. */
 		section_erase_registers();
@@ -166,6 +168,7 @@ void section_abandon(struct thread *thread)
 
 	thread->crossing = true;
 	section_erase_registers();
+	tools_leave(true);
 	wiped = thread->stack ? stack_wipe(thread->stack) : 0;
 	end_disturbed(thread, &wiped, &done, &signals);
 	close_section(thread);
@@ -294,6 +297,7 @@ static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
 	thread->flags = flags;
 	thread->blocks = 0;
 	thread->freed = 0;
+	tools_enter(thread->stack);
 	rseq_arm();
 	section_call(run_function, &section, stack_top(thread->stack));
 	section.returned = true;

@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include "internal.h"
+#include "tools.h"
 
 /* Where the saved registers begin, above the frame. */
 #define STATE_ALIGNMENT ((uintptr_t)64)
@@ -65,6 +66,7 @@ unsigned int signal_frames(const char *low, const char *high)
 	const char *state;
 	unsigned int n = 0;
 
+	tools_look(low, (size_t)(high - low));
 	for (state = (const char *)first; state < high; state += STATE_ALIGNMENT)
 		n += is_state(state, high) && has_frame(state, low);
 	return n;

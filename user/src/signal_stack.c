@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "internal.h"
+#include "tools.h"
 
 /* What Go gives to threads that are not its own; most handlers need a tenth. */
 #define LEAST_SIZE (32 * KIB)
@@ -37,6 +38,7 @@ static bool was_used(const struct stack *stack)
 	uint64_t any = 0;
 	size_t i;
 
+	tools_look(word, TOP_BYTES);
 	for (i = 0; i < TOP_BYTES / sizeof(*word); i++)
 		any |= word[i];
 	return any;
@@ -44,19 +46,27 @@ static bool was_used(const struct stack *stack)
 
 static void give(struct stack **stack)
 {
-	if (*stack)
+	if (*stack) {
+		tools_stack_new(*stack);
 		stack_give(*stack);
+	}
 	*stack = NULL;
 }
 
 /* One of at least this size. */
 static int have_stand_in(struct signal_stack *signals, size_t size)
 {
+	int err;
+
 	size = round_up(size, PAGE);
 	if (signals->stand_in && signals->stand_in->size >= size)
 		return 0;
 	give(&signals->stand_in);
-	return stack_take(&signals->stand_in, size);
+	err = stack_take(&signals->stand_in, size);
+	/* Valgrind takes the first frame on any other for a switch of stacks. */
+	if (!err)
+		tools_stack_gone(signals->stand_in);
+	return err;
 }
 
 /* @before: NULL, or where what was installed is written to. 0 or -errno. */

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "internal.h"
+#include "tools.h"
 
 #define LARGEST (16 * 1024 * MIB)
 #define SMALLEST (64 * MIB)
@@ -83,6 +84,7 @@ static int make_reservation(void)
 		/* In this order: space_contains() takes no lock. */
 		__atomic_store_n(&lethe_space_base, aligned, __ATOMIC_RELEASE);
 		__atomic_store_n(&lethe_space_size, size, __ATOMIC_RELEASE);
+		tools_reserved((void *)aligned, size);
 		return fork_register();
 	}
 	return -ENOMEM;

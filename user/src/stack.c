@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "internal.h"
+#include "tools.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct stack *pool;
@@ -86,8 +87,10 @@ static int make_stack(struct stack *stack, size_t size)
 		heap_trim();
 		stack->start = space_map(size, STACK_GUARD);
 	}
-	if (stack->start)
+	if (stack->start) {
+		tools_stack_new(stack);
 		return 0;
+	}
 	if (errno == ENOMEM)
 		explain_limit(size);
 	return -errno;
@@ -122,8 +125,10 @@ int stack_take(struct stack **stack, size_t size)
 size_t stack_wipe(struct stack *stack)
 {
 	char *top = stack_top(stack);
-	char *first = section_first_nonzero(stack->start, top);
+	char *first;
 
+	tools_look(stack->start, stack->size);
+	first = section_first_nonzero(stack->start, top);
 	lethe_wipe(first, (size_t)(top - first));
 	return (size_t)(top - first);
 }
@@ -151,6 +156,7 @@ size_t stack_trim(void)
 	pthread_mutex_unlock(&lock);
 	while ((stack = pop(&idle))) {
 		bytes += stack->size;
+		tools_stack_gone(stack);
 		space_unmap(stack->start, stack->size, STACK_GUARD);
 		give_blank(stack);
 	}

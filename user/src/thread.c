@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "tools.h"
 
 static pthread_key_t exit_key;
 static int exit_key_error;
@@ -33,6 +34,7 @@ static void thread_exit(void *arg)
 		section_abandon(thread);
 	signal_stack_give(thread);
 	give_stacks(thread);
+	tools_thread_gone();
 }
 
 /* The process's first section. */
