@@ -59,6 +59,8 @@ struct family {
 
 static void ask_whole_family(void *arg)
 {
+	/* No power of two, which no compiler is to see. */
+	volatile size_t hundred = 100;
 	struct family *f = arg;
 	size_t i;
 
@@ -68,7 +70,7 @@ static void ask_whole_family(void *arg)
 	f->blocks[3] = realloc(realloc(NULL, 10), 100);
 	f->blocks[4] = reallocarray(NULL, 10, 10);
 	f->blocks[5] = aligned_alloc(128, 100);
-	f->blocks[6] = memalign(100, 100);
+	f->blocks[6] = memalign(hundred, 100);
 	f->err = posix_memalign(&f->blocks[7], 128, 100);
 	f->blocks[8] = valloc(100);
 	f->blocks[9] = pvalloc(PAGE + 1);
@@ -134,13 +136,26 @@ struct refusals {
 	int errors[8], returned[3], kept;
 };
 
+/* clang takes it for known that malloc() leaves errno alone. */
+static void set_errno(int error)
+{
+	errno = error;
+	__asm__ volatile("" : : : "memory");
+}
+
+static int get_errno(void)
+{
+	__asm__ volatile("" : : : "memory");
+	return errno;
+}
+
 static void ask_too_much(void *arg)
 {
 	/* Where the compiler cannot see that it is too much. */
 	volatile size_t half = SIZE_MAX / 2 + 1, odd = 24;
 	struct refusals *r = arg;
 
-#define REFUSED(i, call) (errno = 0, r->blocks[i] = (call), r->errors[i] = errno)
+#define REFUSED(i, call) (set_errno(0), r->blocks[i] = (call), r->errors[i] = get_errno())
 	REFUSED(0, malloc(half));
 	REFUSED(1, calloc(half, 2));
 	REFUSED(2, reallocarray(NULL, half, 2));

@@ -18,7 +18,11 @@
 #include "internal.h"
 
 /* Called through the address in the GOT: a tail call into libc is one jump. */
+#ifdef __clang__
+#define NOPLT
+#else
 #define NOPLT __attribute__((noplt))
+#endif
 
 /* libc's own, under the names that it exports for such as us. */
 void *__libc_malloc(size_t size) NOPLT;
