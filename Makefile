@@ -3,6 +3,7 @@
 # Every verb that a person types. How a room is built stands in its rules.mk.
 #
 #	make V=1		shows the commands
+#	make TOOL=asan		under which tool
 #	make KERNEL=6.1		on which kernel; all is every one, where that can be
 #	make run FILE=path	which file the main job sends
 
@@ -59,6 +60,7 @@ include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
 include tests/bench/rules.mk
+include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
@@ -84,7 +86,8 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
-SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) $(VM_TAP)
+SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
+	  $(TOOLS_TAP) $(VM_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
@@ -97,6 +100,10 @@ test-unit: deps-test ## The unit tests alone
 .PHONY: test-unit-all
 test-unit-all: $(UNIT_TAP)
 	@tests/tally.py $^
+
+.PHONY: test-tools
+test-tools: deps-test ## The library under sanitizers, Valgrind, other compilers (TOOL=)
+	$(again) test-tools-all
 
 .PHONY: test-vm
 test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)

@@ -72,14 +72,15 @@ $(SELFTEST_ALONE): tests/selftests/alone.sh \
 	$(Q)mkdir -p $(@D)
 	$(Q)tests/selftests/alone.sh $(KERNEL_TREE) $(O)/selftests >$@ || grep -v '^ok' $@
 
-# Natively, on each fallback; on the module in the virtual machine.
+# Natively, on each fallback; on the module in the virtual machine. UNDER is what
+# runs the program, if anything does.
 SELFTEST_TAP := $(FALLBACKS:%=$(O)/tap/selftests-%.tap)
 $(SELFTEST_TAP): $(O)/tap/selftests-%.tap: \
 		$(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)) .FORCE
 	$(call say,TEST,selftests on $*)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)for test in $(LIBRARY_SELFTESTS); do \
-		LETHE_BACKEND=$* timeout 120 $(SELFTEST_O)/$$test >>$@ || \
+		LETHE_BACKEND=$* timeout 120 $(UNDER) $(SELFTEST_O)/$$test >>$@ || \
 			echo "# $$test ended with status $$?" >>$@; \
 	done
 

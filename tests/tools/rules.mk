@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+#
+# tools: the library and its tests under what else looks at a program, and by other
+# compilers than the machine's own. Each is a tree of its own below $(O), made by a
+# make of its own with WATCH set to its name: the second half of this file.
+#
+#	asan		gcc's ASan, LSan and UBSan
+#	tsan		gcc's TSan
+#	valgrind	memcheck, of the usual build
+#	clang-14, -19	the oldest and the newest that Debian 12 has
+#	hardened	gcc with all that distributions build with
+#	trixie		Debian 13's gcc and libc, in a root below $(O)/vm
+
+TOOLS	:= asan tsan valgrind clang-14 clang-19 hardened trixie
+TOOL	?= all
+WATCHED	:= $(if $(filter all,$(TOOL)),$(TOOLS),$(TOOL))
+ifneq ($(filter-out $(TOOLS),$(WATCHED)),)
+$(error no tool "$(TOOL)": there is all, or one of $(TOOLS))
+endif
+TOOLS_TAP := $(WATCHED:%=$(O)/tap/tools-%.tap)
+
+usual	:= -O2 -g
+asan-flags := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	      -fno-sanitize-recover=all
+tsan-flags := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+hardened-flags := $(usual) -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+		  -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero
+clang-14-cc := CC=clang-14 CXX=clang++-14
+clang-19-cc := CC=clang-19 CXX=clang++-19
+trixie-run := tests/tools/trixie.py
+# By name: `cc` is an alternative, chosen by a script of a package's.
+trixie-cc := CC=gcc CXX=g++
+
+$(TOOLS_TAP): $(O)/tap/tools-%.tap: .FORCE
+	$(call say,TOOL,$*)
+	$(Q)mkdir -p $(@D) $(O)/tools/$* && rm -rf $@ $(O)/tools/$*/tap
+	+$(Q)tests/ktap.sh '$* builds it all, and the tests are run' $($*-run) \
+		$(MAKE) --no-print-directory O=$(O)/tools/$* WATCH=$* $($*-cc) \
+		'CFLAGS=$(or $($*-flags),$(usual))' watch >$@.part || \
+		grep -v '^# *[A-Z]* ' $@.part
+	$(Q)cat $@.part $(O)/tools/$*/tap/*.tap >$@ && rm $@.part
+
+.PHONY: test-tools-all
+test-tools-all: $(TOOLS_TAP)
+	@tests/tally.py $^
+
+ifdef WATCH
+
+TOOL_O	:= $(O)/tests/tools
+
+# A test reads dead stack, and the frames of others: that is what it is for. What it
+# has on the heap, and the library's own frames, are watched as ever.
+asan-blind := --param asan-stack=0
+$(SELFTEST_O)/%.o: ALL_CFLAGS += $($(WATCH)-blind)
+$(SELFTEST_O)/%.o: ALL_CXXFLAGS += $($(WATCH)-blind)
+
+# A SIGSEGV that a test expects, or that kills it, is one: no report instead.
+export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0
+export TSAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0
+export UBSAN_OPTIONS := print_stacktrace=1:handle_segv=0
+
+# memfd_secret is a system call that Valgrind does not know.
+WATCH_BACKENDS := $(if $(filter valgrind,$(WATCH)),mlock,$(FALLBACKS))
+valgrind-under := valgrind -q --error-exitcode=99 --undef-value-errors=no \
+	--suppressions=tests/tools/valgrind.supp
+UNDER := $(if $(filter asan tsan valgrind,$(WATCH)), \
+	tests/tools/silent.sh $(WATCH) $($(WATCH)-under))
+
+
+# With the tools that find mistakes, that they do; with the compilers, all that
+# is not about the machine.
+COMPILERS := clang-14 clang-19 hardened trixie
+WATCH_TAP := $(WATCH_BACKENDS:%=$(O)/tap/selftests-%.tap) \
+	$(if $(filter $(COMPILERS),$(WATCH)),$(filter-out %/walk.tap,$(UNIT_TAP)), \
+		$(O)/tap/watch.tap)
+
+$(TOOL_O)/sections: tests/tools/sections.cpp $(O)/lib/liblethe.so
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) $(LDFLAGS) -Iuser/include -Itests/selftests -o $@ $< \
+		-L$(O)/lib -llethe -Wl,-rpath,'$$ORIGIN/../../lib' -pthread
+
+$(TOOL_O)/mistakes: tests/tools/mistakes.c $(O)/lib/liblethe.so
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Iuser/include -o $@ $< \
+		-L$(O)/lib -llethe -Wl,-rpath,'$$ORIGIN/../../lib' -pthread
+
+$(O)/tap/watch.tap: tests/tools/watch.sh $(TOOL_O)/sections $(TOOL_O)/mistakes .FORCE
+	$(call say,TEST,$(WATCH) on sections and mistakes)
+	$(Q)mkdir -p $(@D)
+	$(Q)LETHE_BACKEND=mlock tests/tools/watch.sh $(WATCH) $(TOOL_O) >$@ || \
+		grep -v '^ok' $@
+
+.PHONY: watch
+watch: $(WATCH_TAP)
+
+-include $(wildcard $(TOOL_O)/*.d)
+
+endif
