@@ -172,7 +172,7 @@ void *space_map(size_t length, size_t guard)
 {
 	const struct backend *backend;
 	void *start = NULL;
-	int err;
+	int err, cancellable;
 
 	backend = backend_get(&err);
 	if (!backend) {
@@ -184,6 +184,8 @@ void *space_map(size_t length, size_t guard)
 		return NULL;
 	}
 
+	/* A backend's close() is where a thread may be cancelled: not with the lock. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
 	pthread_mutex_lock(&lock);
 	err = lethe_space_size ? 0 : make_reservation();
 	if (err)
@@ -196,6 +198,7 @@ void *space_map(size_t length, size_t guard)
 	}
 out:
 	pthread_mutex_unlock(&lock);
+	pthread_setcancelstate(cancellable, NULL);
 	if (err) {
 		errno = -err;
 		return NULL;
