@@ -5,7 +5,11 @@
 
 SELFTEST_O := $(O)/tests/selftests
 include tests/selftests/programs.mk
-LIBRARY_SELFTESTS := section ways limits exception revoked
+LIBRARY_SELFTESTS := section signal_section limits exception revoked
+# Ways in and out of a section.
+LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel ending \
+	context forking
+# What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
@@ -36,8 +40,18 @@ $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS)): $(SELFTEST_O)/%: $(SELFTEST_O)/
 SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)
 
 $(addprefix $(SELFTEST_O)/,$(SIGNAL_SELFTESTS)): $(SELFTEST_O)/signals_x86_64.o
+# The same with a longjmp() that checks where it goes.
+$(SELFTEST_O)/jump_fortified.o: tests/selftests/jump.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Iuser/include \
+		-c -o $@ $<
+
+# What a secret left where, and a test in a process of its own, likewise.
+SELFTEST_HELPERS := $(SELFTEST_REGISTERS) $(addprefix $(SELFTEST_O)/,left.o child.o)
+
 $(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
-		$(SELFTEST_O)/%.o $(SELFTEST_REGISTERS) $(O)/lib/liblethe.so
+		$(SELFTEST_O)/%.o $(SELFTEST_HELPERS) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
 		-Wl,--as-needed \
