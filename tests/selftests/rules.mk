@@ -8,7 +8,7 @@ include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section signal_section limits exception revoked
 # Ways in and out of a section.
 LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel ending \
-	context forking
+	context forking stack_size overflow
 # What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
