@@ -23,9 +23,13 @@ static int choice_error;
 
 static int parse_require(const char *text, enum lethe_level *level)
 {
-	*level = LETHE_LEVEL_LOCKED;
-	if (!text || !strcmp(text, "locked"))
+	*level = LETHE_LEVEL_NONE;
+	if (!text)
 		return 0;
+	if (!strcmp(text, "locked")) {
+		*level = LETHE_LEVEL_LOCKED;
+		return 0;
+	}
 	if (!strcmp(text, "unmapped")) {
 		*level = LETHE_LEVEL_UNMAPPED;
 		return 0;
