@@ -8,7 +8,7 @@ include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section signal_section limits exception revoked
 # Ways in and out of a section.
 LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel ending \
-	context forking stack_size overflow
+	context forking stack_size overflow options report trim warning binding
 # What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
@@ -47,6 +47,14 @@ $(SELFTEST_O)/jump_fortified.o: tests/selftests/jump.c
 	$(Q)$(CC) $(ALL_CFLAGS) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Iuser/include \
 		-c -o $@ $<
 
+# Bound as late as can be, and known by its own name.
+$(SELFTEST_O)/late.o: ALL_CFLAGS += -fPIC
+$(SELFTEST_O)/liblate.so: $(SELFTEST_O)/late.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $<
+$(SELFTEST_O)/binding: $(SELFTEST_O)/liblate.so
+$(SELFTEST_O)/binding: private SELFTEST_LIBS := -Wl,-z,lazy,-rpath,'$$ORIGIN' $(SELFTEST_O)/liblate.so
+
 # What a secret left where, and a test in a process of its own, likewise.
 SELFTEST_HELPERS := $(SELFTEST_REGISTERS) $(addprefix $(SELFTEST_O)/,left.o child.o)
 
@@ -55,7 +63,7 @@ $(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
 		-Wl,--as-needed \
-		-o $@ $(filter %.o,$^) -L$(O)/lib -llethe -pthread
+		-o $@ $(filter %.o,$^) -L$(O)/lib -llethe -pthread $(SELFTEST_LIBS)
 
 # The tables that kmod/README.md carries are those that the programs hold true.
 SELFTEST_TABLE := $(O)/tap/selftests-table.tap
