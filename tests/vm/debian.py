@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,8 +145,8 @@ Acquire::Languages "none";
 #clear DPkg::Post-Invoke;
 ''', encoding='utf-8')
 
-    def _apt(self, tool, *words):
-        return call([tool, '-q', '-c', self._place / 'apt.conf', *words])
+    def _apt(self, tool, *words, cwd=None):
+        return call([tool, '-q', '-c', self._place / 'apt.conf', *words], cwd)
 
     def update(self, say, force=False):
         """Bring the lists up to date: once a day, or now. Without a network
@@ -168,6 +169,19 @@ Acquire::Languages "none";
         """What each version of a package depends on, the newest first."""
         shown = self._apt('apt-cache', 'show', package)
         return re.findall(r'^Depends: (.*)$', shown, re.M)
+
+    def names(self, start):
+        """The packages that begin with this."""
+        return self._apt('apt-cache', 'pkgnames', start).split()
+
+    def unpack_alone(self, packages, root, say):
+        """Download packages and nothing that they need, and unpack them. The
+        caller holds `self.lock()`."""
+        say(f'{" and ".join(packages)} (apt-get download)')
+        with tempfile.TemporaryDirectory(dir=self._place) as scratch:
+            self._apt('apt-get', 'download', *packages, cwd=scratch)
+            for deb in sorted(Path(scratch).glob('*.deb')):
+                _unpack(deb, root)
 
     def unpack(self, packages, root, say):
         """Download packages with all that they need, and make a root of them.
