@@ -4,10 +4,16 @@
 
 BENCH_O	:= $(O)/tests/bench
 
-$(BENCH_O)/vm_bench: tests/bench/vm_bench.c
+VM_BENCH_SRC := vm_bench series
+
+$(BENCH_O)/%.o: tests/bench/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -o $@ $< -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Ikmod/uapi -c -o $@ $<
+
+$(BENCH_O)/vm_bench: $(VM_BENCH_SRC:%=$(BENCH_O)/%.o)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
 # Without slub_debug, which would be measured too.
 .PHONY: bench-vm-all
@@ -18,4 +24,4 @@ bench-vm-all: $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(BENCH_O)/vm_bench
 	$(Q)mv $(O)/bench-vm.part $(O)/bench-vm.tsv
 	@awk -F '\t' -f tests/bench/table.awk $(O)/bench-vm.tsv
 
--include $(BENCH_O)/vm_bench.d
+-include $(wildcard $(BENCH_O)/*.d)

@@ -1,93 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
  * What regions cost, beside what they compete with, in one guest: ours and the
- * peer's runs alternate, so that a busy host slows both. Prints one line for each
- * metric, fields between tabs; the medians of all rounds, and the spread: the
- * middle half of ours. It judges by the goals and changes nothing.
+ * peer's runs alternate, so that a busy host slows both.
  */
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "../selftests/door.h"
 #include "../selftests/knobs.h"
+#include "series.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
 
-#define ROUNDS 9
 #define LIVE 10000
 #define SAMPLES 200
 #define SLICE_NS 200000000ULL
 #define THREAD_PAGES 16
-
-/* A metric's rounds. */
-struct series {
-	double at[ROUNDS];
-};
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(struct series series, unsigned int quarter)
-{
-	qsort(series.at, ROUNDS, sizeof(series.at[0]), compare);
-	return series.at[quarter * (ROUNDS - 1) / 4];
-}
-
-static double median(const struct series *series)
-{
-	return quantile(*series, 2);
-}
-
-/* met: NULL where the goal is none. */
-static void row(const char *metric, const char *unit, const struct series *ours,
-		const struct series *peer, const char *peer_name, double ratio,
-		const char *goal, const char *met)
-{
-	printf("%s, %s\t%.4g\t%.4g\t%s\t%.2f\t%s\t%s\t%.4g..%.4g\n", metric, unit,
-	       median(ours), median(peer), peer_name, ratio, goal, met,
-	       quantile(*ours, 1), quantile(*ours, 3));
-	fflush(stdout);
-}
-
-static void at_least(const char *metric, const char *unit, const struct series *ours,
-		     const struct series *peer, const char *name, double ratio,
-		     double goal)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), ">= %g", goal);
-	row(metric, unit, ours, peer, name, ratio, text, ratio >= goal ? "yes" : "no");
-}
-
-static void at_most(const char *metric, const char *unit, const struct series *ours,
-		    const struct series *peer, const char *name, double goal)
-{
-	double ratio = median(ours) / median(peer);
-	char text[32];
-
-	snprintf(text, sizeof(text), "<= %g", goal);
-	row(metric, unit, ours, peer, name, ratio, text, ratio <= goal ? "yes" : "no");
-}
 
 /* The number behind a word at the start of a line. */
 static double number_in(const char *path, const char *word)
@@ -170,7 +102,7 @@ static void bench_cold(void)
 	char text[16];
 
 	set_keep("0");
-	for (int round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < rounds; round++) {
 		ours.at[round] = life(open_region, 4096);
 		peer.at[round] = life(open_secretmem, 4096);
 	}
@@ -194,7 +126,7 @@ static void bench_lives(void)
 	/* Until as much is warm as is kept, now and then a block comes. */
 	life(open_region, 4096);
 	for (size_t i = 0; i < 3; i++) {
-		for (int round = 0; round < ROUNDS; round++) {
+		for (unsigned int round = 0; round < rounds; round++) {
 			ours.at[round] = lives(sizes[i].lives, open_region,
 					       sizes[i].pages, &ours_grown);
 			peer.at[round] = lives(sizes[i].lives, open_secretmem,
@@ -232,7 +164,7 @@ static void bench_warm(void)
 	int holder = must_create(PAGE);
 
 	life(open_region, 128);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < rounds; round++) {
 		ours.at[round] = peer.at[round] = 0;
 		for (int i = 0; i < 20; i++) {
 			ours.at[round] += life(open_region, 128) / 20;
@@ -256,65 +188,21 @@ static void one_count(void)
 		;
 }
 
-static atomic_uint waiting;
-
-struct worker {
-	void (*work)(void);
-	int cpu;
-	unsigned int done;
-};
-
-static void *run_worker(void *arg)
-{
-	struct worker *worker = arg;
-	uint64_t end;
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(worker->cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		tap_bail("CPU %d: %s", worker->cpu, strerror(errno));
-	atomic_fetch_sub(&waiting, 1);
-	while (atomic_load(&waiting))
-		;
-	for (end = now() + SLICE_NS; now() < end; worker->done++)
-		worker->work();
-	return NULL;
-}
-
-/* How often @nr threads, each on its own CPU, do it in a second. */
-static double throughput(void (*work)(void), unsigned int nr)
-{
-	struct worker workers[2] = { { work, 0, 0 }, { work, 1, 0 } };
-	pthread_t threads[2];
-	unsigned int done = 0;
-
-	atomic_store(&waiting, nr);
-	for (unsigned int i = 0; i < nr; i++)
-		if (pthread_create(&threads[i], NULL, run_worker, &workers[i]))
-			tap_bail("pthread_create failed");
-	for (unsigned int i = 0; i < nr; i++) {
-		pthread_join(threads[i], NULL);
-		done += workers[i].done;
-	}
-	return done * 1e9 / SLICE_NS;
-}
-
 static void bench_threads(void)
 {
 	struct series one, two, count_one, count_two, ratio;
 
-	for (int round = 0; round < ROUNDS; round++) {
-		one.at[round] = throughput(one_region, 1);
-		two.at[round] = throughput(one_region, 2);
-		count_one.at[round] = throughput(one_count, 1);
-		count_two.at[round] = throughput(one_count, 2);
+	for (unsigned int round = 0; round < rounds; round++) {
+		one.at[round] = throughput(one_region, 1, SLICE_NS);
+		two.at[round] = throughput(one_region, 2, SLICE_NS);
+		count_one.at[round] = throughput(one_count, 1, SLICE_NS);
+		count_two.at[round] = throughput(one_count, 2, SLICE_NS);
 		ratio.at[round] = two.at[round] / one.at[round];
 	}
 	at_least("2 threads, create+close of 16 pages", "a second", &two, &one,
 		 "1 thread", median(&ratio), 1.6);
 	/* What two CPUs of this machine are worth, where nothing is shared. */
-	for (int round = 0; round < ROUNDS; round++)
+	for (unsigned int round = 0; round < rounds; round++)
 		ratio.at[round] = count_two.at[round] / count_one.at[round];
 	row("2 threads that only count", "a second", &count_two, &count_one, "1 thread",
 	    median(&ratio), "-", "-");
@@ -334,10 +222,8 @@ static void sample(double *create_ns, double *close_ns)
 		creates[i] = middle - start;
 		closes[i] = now() - middle;
 	}
-	qsort(creates, SAMPLES, sizeof(double), compare);
-	qsort(closes, SAMPLES, sizeof(double), compare);
-	*create_ns = creates[SAMPLES / 2];
-	*close_ns = closes[SAMPLES / 2];
+	*create_ns = middle_of(creates, SAMPLES);
+	*close_ns = middle_of(closes, SAMPLES);
 }
 
 static void bench_live(void)
@@ -345,7 +231,7 @@ static void bench_live(void)
 	struct series first_create, first_close, create_late, close_late;
 	static int fds[LIVE];
 
-	for (int round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < rounds; round++) {
 		sample(&first_create.at[round], &first_close.at[round]);
 		for (int i = 0; i < LIVE; i++)
 			fds[i] = must_create(PAGE);
@@ -367,7 +253,7 @@ int main(void)
 	door_open();
 	if (setrlimit(RLIMIT_NOFILE, &files) || setrlimit(RLIMIT_MEMLOCK, &locked))
 		tap_bail("setrlimit: %s", strerror(errno));
-	printf("metric\tours\tpeer\tpeer_name\tratio\tgoal\tmet\tspread\n");
+	print_header();
 	bench_lives();
 	bench_cold();
 	bench_warm();
