@@ -64,8 +64,8 @@ include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check
-deps-run deps-test deps-vm deps-check: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench
+deps-run deps-test deps-vm deps-check deps-bench: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -112,6 +112,10 @@ test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
 .PHONY: test-vm-all
 test-vm-all: $(VM_TAP)
 	@tests/tally.py $^
+
+.PHONY: bench
+bench: deps-bench ## What sections cost beside Go's runtime/secret
+	$(again) bench-all
 
 .PHONY: bench-vm
 bench-vm: deps-vm ## What regions cost beside memfd_secret, in the virtual machine

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# bench: what things cost. Measured when a person asks, never in a test.
+# bench: what things cost. Measured when a person asks, never in a test; a test is
+# whether all of it works.
 
 BENCH_O	:= $(O)/tests/bench
-
+BENCH_SRC := bench cases exchange slices peer series
 VM_BENCH_SRC := vm_bench series
 
 $(BENCH_O)/%.o: tests/bench/%.c
@@ -14,6 +15,27 @@ $(BENCH_O)/%.o: tests/bench/%.c
 $(BENCH_O)/vm_bench: $(VM_BENCH_SRC:%=$(BENCH_O)/%.o)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+
+# As a program that means it: what libcrypto allocates in a section is secret too.
+$(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) \
+		-L$(O)/lib -llethe-malloc -llethe -lcrypto -pthread
+
+# The peer in Go, or a file that says why there is none: asked anew each time.
+.PHONY: bench-peer
+bench-peer:
+	$(call say,GO,$(BENCH_O)/peer_go)
+	$(Q)mkdir -p $(BENCH_O)
+	$(Q)O=$(O) python3 -B tests/bench/go.py tests/bench/go $(BENCH_O)/peer_go
+
+.PHONY: bench-all
+bench-all: $(BENCH_O)/bench bench-peer
+	$(call say,BENCH,$(O)/bench.tsv)
+	$(Q)$(BENCH_O)/bench $(BENCH_O)/peer_go $(BENCH_O)/peer_go.missing >$(O)/bench.part
+	$(Q)mv $(O)/bench.part $(O)/bench.tsv
+	@awk -F '\t' -f tests/bench/table.awk $(O)/bench.tsv
 
 # Without slub_debug, which would be measured too.
 .PHONY: bench-vm-all
