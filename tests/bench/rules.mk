@@ -37,6 +37,12 @@ bench-all: $(BENCH_O)/bench bench-peer
 	$(Q)mv $(O)/bench.part $(O)/bench.tsv
 	@awk -F '\t' -f tests/bench/table.awk $(O)/bench.tsv
 
+BENCH_TAP := $(O)/tap/bench.tap
+$(BENCH_TAP): tests/bench/smoke.sh $(BENCH_O)/bench .FORCE
+	$(call say,TEST,bench)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$< $(BENCH_O)/bench >$@ || grep -v '^ok' $@
+
 # Without slub_debug, which would be measured too.
 .PHONY: bench-vm-all
 bench-vm-all: $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(BENCH_O)/vm_bench
