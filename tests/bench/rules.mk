@@ -5,16 +5,17 @@
 
 BENCH_O	:= $(O)/tests/bench
 BENCH_SRC := bench cases exchange slices peer series
-VM_BENCH_SRC := vm_bench series
+VM_BENCH_SRC := vm_bench vm_section cases slices series
 
 $(BENCH_O)/%.o: tests/bench/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Ikmod/uapi -c -o $@ $<
 
-$(BENCH_O)/vm_bench: $(VM_BENCH_SRC:%=$(BENCH_O)/%.o)
+$(BENCH_O)/vm_bench: $(VM_BENCH_SRC:%=$(BENCH_O)/%.o) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -o $@ \
+		$(filter %.o,$^) -L$(O)/lib -llethe -pthread
 
 # As a program that means it: what libcrypto allocates in a section is secret too.
 $(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)

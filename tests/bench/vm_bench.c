@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What regions cost, beside what they compete with, in one guest: ours and the
- * peer's runs alternate, so that a busy host slows both.
+ * What regions cost, and sections on them, beside what they compete with, in one
+ * guest: ours and the peer's runs alternate, so that a busy host slows both.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "../selftests/door.h"
 #include "../selftests/knobs.h"
 #include "series.h"
+#include "vm_section.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -259,5 +260,6 @@ int main(void)
 	bench_warm();
 	bench_threads();
 	bench_live();
+	bench_sections(door);
 	return 0;
 }
