@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "section.h"
 
 static struct stack *take(void)
 {
@@ -57,4 +58,51 @@ Test(stack, has_nothing_below_it, .signal = SIGSEGV)
 Test(stack, has_nothing_above_it, .signal = SIGSEGV)
 {
 	*(volatile char *)stack_top(take()) = 1;
+}
+
+static bool is_zero(const struct stack *stack)
+{
+	size_t i;
+
+	for (i = 0; i < stack->size; i++)
+		if (stack->start[i])
+			return false;
+	return true;
+}
+
+/* Twice: it is wiped upwards and downwards in turn. */
+static void check_wipe_of(struct stack *stack, size_t low, size_t high)
+{
+	int time;
+
+	for (time = 0; time < 2; time++) {
+		stack->start[low] = 1;
+		stack->start[high] = (char)0x80;
+		cr_assert_eq(stack_wipe(stack),
+			     stack->size - low / WIPE_PIECE * WIPE_PIECE, "%zu and %zu",
+			     low, high);
+		cr_assert(is_zero(stack), "%zu and %zu", low, high);
+	}
+}
+
+Test(stack, is_wiped_of_one_byte_wherever_by_whatever_registers)
+{
+	struct stack *stack = NULL;
+	size_t i;
+	int vectors;
+
+	cr_assert_eq(stack_take(&stack, STACK_SIZE_MIN), 0);
+	registers_probe();
+	for (vectors = registers_vectors; vectors >= VECTORS_SSE; vectors--) {
+		registers_vectors = (uint8_t)vectors;
+		for (i = 0; i < stack->size; i++)
+			check_wipe_of(stack, i, i);
+		for (i = 0; i < stack->size - 300; i += 61)
+			check_wipe_of(stack, i, i + 300);
+		memset(stack->start, 0xff, stack->size);
+		cr_assert_eq(stack_wipe(stack), stack->size);
+		cr_assert(is_zero(stack));
+		cr_assert_eq(stack_wipe(stack), 0);
+		cr_assert_eq(stack_wipe(stack), 0);
+	}
 }

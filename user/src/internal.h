@@ -126,6 +126,7 @@ bool space_lost(const void *p);
  * @size: bytes
  * @generation: it is lost, pages and all, if revoked_generation() has moved on
  * @watched: the number that a tool knows it by
+ * @downwards: it was wiped in this direction last
  *
  * All zero but while something runs on it.
  */
@@ -135,6 +136,7 @@ struct stack {
 	size_t size;
 	unsigned int generation;
 	unsigned long watched;
+	bool downwards;
 };
 
 #define STACK_SIZE (256 * KIB)
@@ -288,7 +290,7 @@ void section_call(void (*fn)(void *), void *arg, void *top);
 void section_erase_registers(void);
 void section_mark(void);
 bool section_marked(void);
-char *section_first_nonzero(char *start, char *end);
+char *section_wipe(char *first, ptrdiff_t step, size_t pieces, char *end);
 void registers_probe(void);
 extern uint8_t registers_vectors;
 

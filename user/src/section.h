@@ -14,6 +14,9 @@
 /* The x87 status word's number of the register that is the top of its stack. */
 #define X87_STATUS_TOP 0x3800
 
+/* Bytes that section_wipe() looks at, and zeroes, at a time. */
+#define WIPE_PIECE 256
+
 /* What the kernel wants to find before an abort address: libc's choice. */
 #define RSEQ_SIGNATURE 0x53053053
 

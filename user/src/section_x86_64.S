@@ -164,82 +164,97 @@ section_erase_registers:
 	.size	section_erase_registers, . - section_erase_registers
 
 /*
- * char *section_first_nonzero(char *start, char *end)
+ * char *section_wipe(char *first, ptrdiff_t step, size_t pieces, char *end)
  *
- * The first of the 256-byte pieces of [start, end) that is not all zero; end if
- * there is none. Both are multiples of 256. Nothing of what it reads is ever in a
+ * Zeroes each of so many pieces that is not all zero: that at @first, that @step
+ * bytes further, up or down, and so on. Returns the lowest of them, or @end, which
+ * lies above all, if there was none. Nothing of what it reads is ever in a
  * register, from where a signal could copy it to ordinary memory: the operand in
  * memory is compared, not loaded. Leaves every vector register zero that it uses.
  */
-	.globl	section_first_nonzero
-	.hidden	section_first_nonzero
-	.type	section_first_nonzero, @function
+	.globl	section_wipe
+	.hidden	section_wipe
+	.type	section_wipe, @function
 	.p2align 4
-section_first_nonzero:
+section_wipe:
 	.cfi_startproc
 	endbr64
-	movq	%rdi, %rax
+	movq	%rcx, %rax
 	movzbl	registers_vectors(%rip), %ecx
 	cmpl	$VECTORS_AVX, %ecx
-	jb	.Lfirst_sse
-	je	.Lfirst_avx
-	/* A register above 15, so that no slow transition to SSE code follows. */
+	jb	.Lwipe_sse
+	je	.Lwipe_avx
+	/* Registers above 15, so that no slow transition to SSE code follows. */
 	vpternlogd $0xff, %zmm16, %zmm16, %zmm16
-	.p2align 4
-1:	cmpq	%rsi, %rax
-	jae	.Lfirst_end512
-	vptestmd (%rax), %zmm16, %k1
-	vptestmd 64(%rax), %zmm16, %k2
-	vptestmd 128(%rax), %zmm16, %k3
-	vptestmd 192(%rax), %zmm16, %k4
+	vpxord	%zmm17, %zmm17, %zmm17
+	.p2align 5
+1:	vptestmd (%rdi), %zmm16, %k1
+	vptestmd 64(%rdi), %zmm16, %k2
+	vptestmd 128(%rdi), %zmm16, %k3
+	vptestmd 192(%rdi), %zmm16, %k4
 	korw	%k1, %k2, %k1
 	korw	%k3, %k4, %k3
 	kortestw %k1, %k3
-	jnz	.Lfirst_end512
-	addq	$256, %rax
-	jmp	1b
-.Lfirst_end512:
+	jnz	3f
+2:	addq	%rsi, %rdi
+	decq	%rdx
+	jnz	1b
 	vpxord	%zmm16, %zmm16, %zmm16
 	.irp n, 1,2,3,4
 	kxorw	%k\n, %k\n, %k\n
 	.endr
 	ret
+3:	.irp at, 0,64,128,192
+	vmovdqa64 %zmm17, \at(%rdi)
+	.endr
+	cmpq	%rax, %rdi
+	cmovb	%rdi, %rax
+	jmp	2b
 
 	.p2align 4
-.Lfirst_avx:
+.Lwipe_avx:
+	vxorps	%xmm1, %xmm1, %xmm1
 	/* AVX alone has no 256-bit compare of integers to make ones with. */
-	vxorps	%xmm0, %xmm0, %xmm0
-	vcmpeqps %ymm0, %ymm0, %ymm0
-1:	cmpq	%rsi, %rax
-	jae	.Lfirst_end_avx
-	.irp at, 0,32,64,96,128,160,192,224
-	vptest	\at(%rax), %ymm0
-	jnz	.Lfirst_end_avx
+	vcmpeqps %ymm1, %ymm1, %ymm0
+	.p2align 5
+1:	.irp at, 0,32,64,96,128,160,192,224
+	vptest	\at(%rdi), %ymm0
+	jnz	3f
 	.endr
-	addq	$256, %rax
-	jmp	1b
-.Lfirst_end_avx:
+2:	addq	%rsi, %rdi
+	decq	%rdx
+	jnz	1b
 	vxorps	%xmm0, %xmm0, %xmm0
 	vzeroupper
 	ret
+3:	.irp at, 0,32,64,96,128,160,192,224
+	vmovaps	%ymm1, \at(%rdi)
+	.endr
+	cmpq	%rax, %rdi
+	cmovb	%rdi, %rax
+	jmp	2b
 
 	.p2align 4
-.Lfirst_sse:
-1:	cmpq	%rsi, %rax
-	jae	3f
-	xorl	%ecx, %ecx
-2:	cmpq	$0, (%rax,%rcx)
-	jne	3f
-	cmpq	$0, 8(%rax,%rcx)
-	jne	3f
-	addl	$16, %ecx
-	cmpl	$256, %ecx
+.Lwipe_sse:
+1:	xorl	%ecx, %ecx
+2:	cmpq	$0, (%rdi,%rcx)
+	jne	4f
+	addl	$8, %ecx
+	cmpl	$WIPE_PIECE, %ecx
 	jb	2b
-	addq	$256, %rax
-	jmp	1b
-3:	ret
+3:	addq	%rsi, %rdi
+	decq	%rdx
+	jnz	1b
+	ret
+4:	movl	$WIPE_PIECE, %ecx
+5:	movq	$0, -8(%rdi,%rcx)
+	subl	$8, %ecx
+	jnz	5b
+	cmpq	%rax, %rdi
+	cmovb	%rdi, %rax
+	jmp	3b
 	.cfi_endproc
-	.size	section_first_nonzero, . - section_first_nonzero
+	.size	section_wipe, . - section_wipe
 
 /*
  * What rseq.h points the kernel at: a critical section that no thread is ever in,

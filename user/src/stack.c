@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "internal.h"
+#include "section.h"
 #include "tools.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -122,15 +123,22 @@ int stack_take(struct stack **stack, size_t size)
 	return 0;
 }
 
+/*
+ * Now up, now down: where one way ends, the next finds what is still in the nearest
+ * cache, which is half the speed again for a stack a little larger than that.
+ */
 size_t stack_wipe(struct stack *stack)
 {
-	char *top = stack_top(stack);
-	char *first;
+	char *top = stack_top(stack), *lowest;
+	size_t pieces = stack->size / WIPE_PIECE;
 
 	tools_look(stack->start, stack->size);
-	first = section_first_nonzero(stack->start, top);
-	lethe_wipe(first, (size_t)(top - first));
-	return (size_t)(top - first);
+	stack->downwards = !stack->downwards;
+	if (stack->downwards)
+		lowest = section_wipe(top - WIPE_PIECE, -WIPE_PIECE, pieces, top);
+	else
+		lowest = section_wipe(stack->start, WIPE_PIECE, pieces, top);
+	return (size_t)(top - lowest);
 }
 
 void stack_give(struct stack *stack)
