@@ -32,9 +32,12 @@ void registers_probe(void)
 		enabled = xcr0();
 		if ((enabled & XCR0_AVX) == XCR0_AVX && c & bit_AVX)
 			vectors = VECTORS_AVX;
-		if ((enabled & XCR0_AVX512) == XCR0_AVX512 &&
-		    __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_AVX512F)
-			vectors = VECTORS_AVX512;
+		if (vectors == VECTORS_AVX && __get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+			if (b & bit_AVX2)
+				vectors = VECTORS_AVX2;
+			if ((enabled & XCR0_AVX512) == XCR0_AVX512 && b & bit_AVX512F)
+				vectors = VECTORS_AVX512;
+		}
 	}
 	registers_vectors = vectors;
 }

@@ -9,7 +9,8 @@
 /* registers_vectors: the widest vector registers that there are */
 #define VECTORS_SSE 0
 #define VECTORS_AVX 1
-#define VECTORS_AVX512 2
+#define VECTORS_AVX2 2 /* the same registers as AVX, and integers in all of them */
+#define VECTORS_AVX512 3
 
 /* The x87 status word's number of the register that is the top of its stack. */
 #define X87_STATUS_TOP 0x3800

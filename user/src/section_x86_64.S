@@ -128,7 +128,8 @@ section_erase_registers:
 	movzbl	registers_vectors(%rip), %eax
 	cmpl	$VECTORS_AVX, %eax
 	jb	.Lsse
-	je	.Lavx
+	cmpl	$VECTORS_AVX512, %eax
+	jb	.Lavx
 	/* vzeroall knows registers 0 to 15 alone. */
 	.irp n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
 	vpxord	%zmm\n, %zmm\n, %zmm\n
@@ -169,8 +170,8 @@ section_erase_registers:
  * Zeroes each of so many pieces that is not all zero: that at @first, that @step
  * bytes further, up or down, and so on. Returns the lowest of them, or @end, which
  * lies above all, if there was none. Nothing of what it reads is ever in a
- * register, from where a signal could copy it to ordinary memory: the operand in
- * memory is compared, not loaded. Leaves every vector register zero that it uses.
+ * register, from where a signal could copy it to ordinary memory, but for what it
+ * says of a word that it is zero or not: memory is compared, not loaded. Leaves every vector register zero that it uses.
  */
 	.globl	section_wipe
 	.hidden	section_wipe
@@ -180,79 +181,67 @@ section_wipe:
 	.cfi_startproc
 	endbr64
 	movq	%rcx, %rax
-	movzbl	registers_vectors(%rip), %ecx
-	cmpl	$VECTORS_AVX, %ecx
+	cmpb	$VECTORS_AVX2, registers_vectors(%rip)
 	jb	.Lwipe_sse
-	je	.Lwipe_avx
-	/* Registers above 15, so that no slow transition to SSE code follows. */
-	vpternlogd $0xff, %zmm16, %zmm16, %zmm16
-	vpxord	%zmm17, %zmm17, %zmm17
+	vpxor	%xmm0, %xmm0, %xmm0
 	.p2align 5
-1:	vptestmd (%rdi), %zmm16, %k1
-	vptestmd 64(%rdi), %zmm16, %k2
-	vptestmd 128(%rdi), %zmm16, %k3
-	vptestmd 192(%rdi), %zmm16, %k4
-	korw	%k1, %k2, %k1
-	korw	%k3, %k4, %k3
-	kortestw %k1, %k3
+1:	vpcmpeqd (%rdi), %ymm0, %ymm1
+	vpcmpeqd 32(%rdi), %ymm0, %ymm2
+	vpcmpeqd 64(%rdi), %ymm0, %ymm3
+	vpcmpeqd 96(%rdi), %ymm0, %ymm4
+	vpand	%ymm1, %ymm2, %ymm1
+	vpand	%ymm3, %ymm4, %ymm3
+	vpcmpeqd 128(%rdi), %ymm0, %ymm2
+	vpcmpeqd 160(%rdi), %ymm0, %ymm4
+	vpcmpeqd 192(%rdi), %ymm0, %ymm5
+	vpcmpeqd 224(%rdi), %ymm0, %ymm6
+	vpand	%ymm2, %ymm4, %ymm2
+	vpand	%ymm5, %ymm6, %ymm5
+	vpand	%ymm1, %ymm3, %ymm1
+	vpand	%ymm2, %ymm5, %ymm2
+	vpand	%ymm1, %ymm2, %ymm1
+	vpmovmskb %ymm1, %ecx
+	incl	%ecx
 	jnz	3f
 2:	addq	%rsi, %rdi
 	decq	%rdx
 	jnz	1b
-	vpxord	%zmm16, %zmm16, %zmm16
-	.irp n, 1,2,3,4
-	kxorw	%k\n, %k\n, %k\n
-	.endr
-	ret
-3:	.irp at, 0,64,128,192
-	vmovdqa64 %zmm17, \at(%rdi)
-	.endr
-	cmpq	%rax, %rdi
-	cmovb	%rdi, %rax
-	jmp	2b
-
-	.p2align 4
-.Lwipe_avx:
-	vxorps	%xmm1, %xmm1, %xmm1
-	/* AVX alone has no 256-bit compare of integers to make ones with. */
-	vcmpeqps %ymm1, %ymm1, %ymm0
-	.p2align 5
-1:	.irp at, 0,32,64,96,128,160,192,224
-	vptest	\at(%rdi), %ymm0
-	jnz	3f
-	.endr
-2:	addq	%rsi, %rdi
-	decq	%rdx
-	jnz	1b
-	vxorps	%xmm0, %xmm0, %xmm0
-	vzeroupper
+	vzeroall
+	xorl	%ecx, %ecx
 	ret
 3:	.irp at, 0,32,64,96,128,160,192,224
-	vmovaps	%ymm1, \at(%rdi)
+	vmovdqa	%ymm0, \at(%rdi)
 	.endr
 	cmpq	%rax, %rdi
 	cmovb	%rdi, %rax
 	jmp	2b
 
-	.p2align 4
+	.p2align 5
 .Lwipe_sse:
-1:	xorl	%ecx, %ecx
-2:	cmpq	$0, (%rdi,%rcx)
-	jne	4f
-	addl	$8, %ecx
-	cmpl	$WIPE_PIECE, %ecx
-	jb	2b
-3:	addq	%rsi, %rdi
+	pxor	%xmm0, %xmm0
+4:	movdqa	%xmm0, %xmm1
+	pcmpeqd	(%rdi), %xmm1
+	.irp at, 16,32,48,64,80,96,112,128,144,160,176,192,208,224,240
+	movdqa	%xmm0, %xmm2
+	pcmpeqd	\at(%rdi), %xmm2
+	pand	%xmm2, %xmm1
+	.endr
+	pmovmskb %xmm1, %ecx
+	subl	$0xffff, %ecx
+	jnz	6f
+5:	addq	%rsi, %rdi
 	decq	%rdx
-	jnz	1b
+	jnz	4b
+	pxor	%xmm1, %xmm1
+	pxor	%xmm2, %xmm2
+	xorl	%ecx, %ecx
 	ret
-4:	movl	$WIPE_PIECE, %ecx
-5:	movq	$0, -8(%rdi,%rcx)
-	subl	$8, %ecx
-	jnz	5b
+6:	.irp at, 0,16,32,48,64,80,96,112,128,144,160,176,192,208,224,240
+	movdqa	%xmm0, \at(%rdi)
+	.endr
 	cmpq	%rax, %rdi
 	cmovb	%rdi, %rax
-	jmp	3b
+	jmp	5b
 	.cfi_endproc
 	.size	section_wipe, . - section_wipe
 
