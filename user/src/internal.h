@@ -170,6 +170,7 @@ struct signal_stack {
  * @entry: where on its stack the thread was when it began the section
  * @own_start: the stack that pthreads or the kernel gave to the thread
  * @own_end: its end
+ * @blocked: the section has signals blocked, where before it the mask was @mask
  * @blocks: allocated from the secret heap since the section began, less freed
  * @freed: bytes of the heap that were freed since
  *
@@ -185,6 +186,8 @@ struct thread {
 	struct stack *stacks;
 	const char *entry;
 	const char *own_start, *own_end;
+	bool blocked;
+	sigset_t mask;
 	ptrdiff_t blocks;
 	size_t freed;
 	struct signal_stack signals;

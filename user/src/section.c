@@ -33,15 +33,13 @@ struct plan {
  * @fn: to be called with @arg
  * @report: or NULL
  * @returned: its function did; else an exception or a thread's end passes through
- * @blocked: signals are, and @mask is what was before
  */
 struct section {
 	struct thread *thread;
 	void (*fn)(void *);
 	void *arg;
 	struct lethe_report *report;
-	bool returned, blocked;
-	sigset_t mask;
+	bool returned;
 };
 
 /* The section's stack, or one on which handlers run that interrupt it. */
@@ -126,6 +124,52 @@ static inline void close_section(struct thread *thread)
 	thread->depth = 0;
 }
 
+static void all_signals(sigset_t *set)
+{
+	/*
+	 * The kernel kills who causes one of the first and has it blocked; the last
+	 * two are not to be blocked.
+	 */
+	static const int left_out[] = { SIGSEGV, SIGBUS, SIGFPE,  SIGILL,
+					SIGTRAP, SIGSYS, SIGKILL, SIGSTOP };
+	size_t i;
+
+	sigfillset(set);
+	for (i = 0; i < ARRAY_SIZE(left_out); i++)
+		sigdelset(set, left_out[i]);
+}
+
+static void block_signals(struct thread *thread)
+{
+	sigset_t all;
+
+	all_signals(&all);
+	thread->blocked = !pthread_sigmask(SIG_BLOCK, &all, &thread->mask);
+}
+
+/* The last: handlers run in here, and may begin a section. */
+static COLD void unblock_signals(struct thread *thread)
+{
+	sigset_t mask = thread->mask;
+
+	thread->blocked = false;
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+/* After a longjmp(). A siglongjmp() has put the mask back, and it may have changed. */
+static COLD void unblock_left_signals(struct thread *thread)
+{
+	sigset_t all, expected, now;
+
+	all_signals(&all);
+	sigorset(&expected, &all, &thread->mask);
+	/* The kernel knows of 64. */
+	if (!pthread_sigmask(SIG_BLOCK, NULL, &now) &&
+	    !memcmp(&now, &expected, sizeof(uint64_t)))
+		unblock_signals(thread);
+	thread->blocked = false;
+}
+
 /*
  * The end of the outermost section, by return or by what unwinds the stack:
  * registers first, while no function has had a reason to spill one (see
@@ -157,8 +201,8 @@ static inline void end_section(struct section *section)
 		section->report->signals += signals;
 	}
 	close_section(thread);
-	if (unlikely(section->blocked))
-		pthread_sigmask(SIG_SETMASK, &section->mask, NULL);
+	if (unlikely(thread->blocked))
+		unblock_signals(thread);
 }
 
 void section_abandon(struct thread *thread)
@@ -172,6 +216,8 @@ void section_abandon(struct thread *thread)
 	wiped = thread->stack ? stack_wipe(thread->stack) : 0;
 	end_disturbed(thread, &wiped, &done, &signals);
 	close_section(thread);
+	if (thread->blocked)
+		unblock_left_signals(thread);
 }
 
 static bool on_alternate_stack(void)
@@ -246,19 +292,6 @@ static void do_nested(void (*fn)(void *), void *arg)
 	fn(arg);
 }
 
-static void block_signals(struct section *section)
-{
-	static const int caused[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
-	sigset_t all;
-	size_t i;
-
-	sigfillset(&all);
-	/* The kernel kills who causes one of these and has it blocked. */
-	for (i = 0; i < ARRAY_SIZE(caused); i++)
-		sigdelset(&all, caused[i]);
-	section->blocked = !pthread_sigmask(SIG_BLOCK, &all, &section->mask);
-}
-
 /*
  * Still on the section's stack, where a handler without SA_ONSTACK puts its frame:
  * on the caller's there is nothing left in any register for it to copy.
@@ -290,9 +323,8 @@ static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
 	section.arg = arg;
 	section.report = report;
 	section.returned = false;
-	section.blocked = false;
 	if (unlikely(flags & LETHE_BLOCK_SIGNALS))
-		block_signals(&section);
+		block_signals(thread);
 	thread->stack = thread->stacks;
 	thread->flags = flags;
 	thread->blocks = 0;
