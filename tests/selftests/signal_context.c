@@ -17,7 +17,7 @@
 
 static char alternate[ALTERNATE] __attribute__((aligned(16)));
 static volatile uintptr_t go_on_at;
-static unsigned int handled;
+static volatile unsigned int handled;
 static sigjmp_buf back;
 
 static void skip(int number, siginfo_t *info, void *arg)
