@@ -4,16 +4,48 @@
  * something else: a signal handler, or a context that was made outside. Asked at
  * every malloc() of a section, so it takes no lock and makes no system call.
  */
+#include <unwind.h>
+
 #include "internal.h"
+
+struct walk {
+	const struct stack *stack;
+	bool out;
+};
+
+/* Up to a handler's caller, or off the section's stack. */
+static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
+{
+	struct walk *walk = arg;
+	int interrupted = 0;
+
+	_Unwind_GetIPInfo(context, &interrupted);
+	if (interrupted)
+		return _URC_NORMAL_STOP;
+	walk->out = !stack_contains(walk->stack, (void *)_Unwind_GetCFA(context));
+	return walk->out ? _URC_NORMAL_STOP : _URC_NO_REASON;
+}
+
+/* Code without unwind tables ends the walk, and then it says nothing. */
+static COLD bool walks_out(const struct stack *stack)
+{
+	struct walk walk = { .stack = stack };
+
+	_Unwind_Backtrace(step, &walk);
+	return walk.out;
+}
 
 /*
  * The mark is lost to MMX code, and to a siglongjmp() from a handler back into the
- * section. A handler's frame lies between it and the beginning of the section.
+ * section. A handler's frame lies between it and the beginning of the section. A
+ * frame that does may be a dead one, in a part of the stack that was taken since
+ * and not written: no handler is among the callers then.
  */
 static COLD bool look_for_handler(const struct thread *thread, const char *here)
 {
-	if (!stack_contains(thread->stack, here) ||
-	    signal_frames(here, stack_top(thread->stack)))
+	if (!stack_contains(thread->stack, here))
+		return false;
+	if (signal_frames(here, stack_top(thread->stack)) && !walks_out(thread->stack))
 		return false;
 	section_mark();
 	return true;
