@@ -10,7 +10,7 @@ LIBRARY_SELFTESTS := section signal_section limits exception revoked
 LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel ending \
 	context forking stack_size overflow options report trim warning binding
 # What a signal does to one.
-SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks signal_mark
+SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks signal_mark signal_malloc
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
@@ -54,6 +54,9 @@ $(SELFTEST_O)/liblate.so: $(SELFTEST_O)/late.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $<
 $(SELFTEST_O)/binding: $(SELFTEST_O)/liblate.so
 $(SELFTEST_O)/binding: private SELFTEST_LIBS := -Wl,-z,lazy,-rpath,'$$ORIGIN' $(SELFTEST_O)/liblate.so
+
+$(SELFTEST_O)/signal_malloc: $(O)/lib/liblethe-malloc.so
+$(SELFTEST_O)/signal_malloc: private SELFTEST_LIBS := -llethe-malloc
 
 # What a secret left where, and a test in a process of its own, likewise.
 SELFTEST_HELPERS := $(SELFTEST_REGISTERS) $(addprefix $(SELFTEST_O)/,left.o child.o)
