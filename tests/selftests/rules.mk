@@ -12,6 +12,9 @@ LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel en
 # What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks signal_mark signal_malloc
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
+# Not linked with liblethe.so: one loads it, the others are static.
+LIBRARY_SELFTESTS += loaded section_static jump_static threads_static cancel_static \
+	forking_static
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
 .PHONY: selftests
@@ -61,7 +64,20 @@ $(SELFTEST_O)/signal_malloc: private SELFTEST_LIBS := -llethe-malloc
 # What a secret left where, and a test in a process of its own, likewise.
 SELFTEST_HELPERS := $(SELFTEST_REGISTERS) $(addprefix $(SELFTEST_O)/,left.o child.o)
 
-$(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)): $(SELFTEST_O)/%: \
+# What a program is that is linked in another way.
+SELFTEST_STATIC := $(addprefix $(SELFTEST_O)/,$(filter %_static,$(LIBRARY_SELFTESTS)))
+SELFTEST_LINKED := $(addprefix $(SELFTEST_O)/,$(filter-out %_static loaded,$(LIBRARY_SELFTESTS)))
+
+$(SELFTEST_STATIC): $(SELFTEST_O)/%_static: \
+		$(SELFTEST_O)/%.o $(SELFTEST_HELPERS) $(O)/lib/liblethe.a
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ -pthread
+
+$(SELFTEST_O)/loaded: $(SELFTEST_O)/loaded.o $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $< -ldl -pthread
+
+$(SELFTEST_LINKED): $(SELFTEST_O)/%: \
 		$(SELFTEST_O)/%.o $(SELFTEST_HELPERS) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -rdynamic \
