@@ -12,9 +12,13 @@ LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel en
 # What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks signal_mark signal_malloc
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
-# Not linked with liblethe.so: one loads it, the others are static.
-LIBRARY_SELFTESTS += loaded section_static jump_static threads_static cancel_static \
+# Not linked with liblethe.so: one loads it, the others are static, which what
+# watches over memory (tests/tools) cannot be.
+LIBRARY_SELFTESTS += loaded
+ifndef WATCH
+LIBRARY_SELFTESTS += section_static jump_static threads_static cancel_static \
 	forking_static
+endif
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS))
 
 .PHONY: selftests
