@@ -3,8 +3,9 @@
 # Which suite runs where in the virtual machine, on each kernel that was chosen.
 # Each is one boot.
 #
-#	vm-module	the device, and the library on each backend, with every
-#			check that a stock kernel can be asked for
+#	vm-module	the device, with every check that a stock kernel can be asked for
+#	vm-library	the library on the module, likewise; what the fallbacks do on
+#			this kernel too, where an older one may differ from the host's
 #	vm-ram		all of RAM searched; without slub_debug, which wipes memory
 #			itself and could hide a missing wipe
 #	vm-bare		no module, no memfd_secret, and KASLR: what is left is mlock
@@ -17,7 +18,7 @@
 #	vm-restart	a restart with a secret in memory: RAM as it is left, searched
 #	vm-panic	a panic likewise
 
-VM_SUITES := vm-module vm-ram vm-bare vm-large vm-mainjob vm-unload
+VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload
 VM_ENDINGS := hibernate restart panic
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) $(O)/tap/vm-harness.tap
@@ -25,23 +26,28 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
 LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
+FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section limits exception jump forking \
+	signal_section signal_residue signal_context)
 DEVICE_PROGRAMS := $(DEVICE_SELFTESTS:%=$(SELFTEST_O)/%)
 # Programs as vm.py takes them, one after the other. then: what stands between.
 then := ';'
-on-backend = $(foreach p,$(LIBRARY_PROGRAMS),$(then) env LETHE_BACKEND=$(1) $(p))
+on-backend = $(foreach p,$(2),$(then) env LETHE_BACKEND=$(1) $(p))
 
 vm-module-options := $(with-module)
 vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(DEVICE_PROGRAMS)),$(then) $(p)) \
-	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS) \
-	$(foreach b,kmod $(FALLBACKS),$(call on-backend,$(b)))
+	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS)
+
+vm-library-options := $(with-module) --timeout 600
+vm-library-programs := $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAMS)) \
+	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(FALLBACK_PROGRAMS))))
 
 vm-ram-options := $(with-module) --no-slub-debug --mem 256
 vm-ram-programs := $(VM_PROGRAMS) $(then) $(RESIDUE_VM_TESTS)
 
 vm-bare-options := --no-secretmem --kaslr
-vm-bare-programs := $(firstword $(LIBRARY_PROGRAMS)) \
-	$(foreach p,$(wordlist 2,99,$(LIBRARY_PROGRAMS)),$(then) $(p))
+vm-bare-programs := $(firstword $(FALLBACK_PROGRAMS)) \
+	$(foreach p,$(wordlist 2,99,$(FALLBACK_PROGRAMS)),$(then) $(p))
 
 vm-large-options := $(with-module) --mem 6144 --no-slub-debug --direct-map
 vm-large-programs := $(SELFTEST_O)/device $(then) $(SELFTEST_O)/region
