@@ -56,6 +56,7 @@ FALLBACKS := memfd_secret mlock
 include user/rules.mk
 include tests/vm/rules.mk
 include kmod/rules.mk
+include bpf/rules.mk
 include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
@@ -146,9 +147,9 @@ SOURCES = $(shell git ls-files -co --exclude-standard $(1))
 
 .PHONY: check-all
 check-all: check-kmod
-	$(call say,FORMAT,user tests)
+	$(call say,FORMAT,user tests bpf)
 	$(Q)clang-format --dry-run -Werror \
-		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp')
+		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp' 'bpf/*.[ch]')
 	$(call say,SHELL,.ci tests)
 	$(Q)shellcheck .ci/deps .ci/run $(call SOURCES,'*.sh') tests/vm/init
 	$(call say,PYTHON,tests)
