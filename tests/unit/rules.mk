@@ -7,10 +7,10 @@ UNIT_O	:= $(O)/tests/unit
 UNIT_SRC := $(filter-out tests/unit/redirect%.c tests/unit/walk.c,$(wildcard tests/unit/*.c))
 UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 
-$(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ)
+$(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(UNIT_SRC) $(LIB_OBJ) -lcriterion -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS) -lcriterion -pthread
 
 $(UNIT_O)/redirect: $(wildcard tests/unit/redirect*.c) $(LIBRARIES)
 	$(call say,CC,$@)

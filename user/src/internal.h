@@ -271,7 +271,8 @@ int kernel_wipe(void);
 void kernel_trim(void);
 /*
  * overwrite.c: the same from user space, by having the kernel save others over
- * them. 0 or -errno.
+ * them. Sleeps; blocks signals meanwhile; keeps errno. 0 or -errno: -EOPNOTSUPP
+ * where there are registers that are not known here.
  */
 int kernel_overwrite(void);
 
