@@ -59,7 +59,8 @@ static unsigned int erase_kernel(unsigned int flags)
 	if (err != -ENODEV && !__atomic_exchange_n(&complained, true, __ATOMIC_RELAXED))
 		message("the module does not erase the kernel's copy of the registers (%s)",
 			strerrordesc_np(-err));
-	(void)flags;
+	if (flags & LETHE_COMPLETE && !kernel_overwrite())
+		return LETHE_DONE_KERNEL_OVERWRITE;
 	return 0;
 }
 
