@@ -16,21 +16,32 @@ process_test-src := process_test plants $(PROCESS)
 tools_test-src	:= tools_test needle
 ram_test-src	:= ram_test frames needle
 ending_test-src	:= ending_test needle
+COPIES	:= kernel_copies observed full_x86_64 needle
+kernel_copies_test-src := kernel_copies_test $(COPIES)
+undisturbed_test-src := undisturbed_test $(COPIES)
 
 # From other rooms.
 HOSTLINK := $(O)/tests/vm/hostlink.o
 lethe-mainjob-obj := $(HOSTLINK)
 ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 ending_test-obj	:= $(HOSTLINK)
+# With the library's own objects: they call what no program can.
+kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
+undisturbed_test-obj := $(kernel_copies_test-obj)
 
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
 ram_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
+kernel_copies_test-libs := $(PROBE_LIBS) -pthread
+undisturbed_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
+# What asks the kernel is built where the kernel says what it is made of.
+KERNEL_TESTS := kernel_copies_test undisturbed_test
+RESIDUE_TESTS += $(if $(wildcard $(BTF)),$(KERNEL_TESTS:%=$(RESIDUE_O)/%))
 RESIDUE_VM_TESTS := $(RESIDUE_O)/ram_test
 ENDING_TEST := $(RESIDUE_O)/ending_test
 RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST)
@@ -41,7 +52,14 @@ residue: $(RESIDUE_PROGRAMS)
 $(RESIDUE_O)/%.o: tests/residue/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Ikmod/uapi -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Ikmod/uapi $(LANG_CFLAGS) -c -o $@ $<
+
+$(RESIDUE_O)/%.o: tests/residue/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 
 $(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
 
@@ -61,6 +79,14 @@ $(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
 	$(call say,TEST,residue/$*)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< >$@ || grep -v '^ok' $@
+
+ifeq ($(wildcard $(BTF)),)
+NO_KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)
+RESIDUE_TAP += $(NO_KERNEL_TAP)
+$(NO_KERNEL_TAP): .FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)printf 'KTAP version 1\n1..0 # SKIP no %s to build a BPF program by\n' $(BTF) >$@
+endif
 
 # The main job itself, on each fallback; and that it would notice.
 MAINJOB_TAP := $(FALLBACKS:%=$(O)/tap/mainjob-%.tap)
