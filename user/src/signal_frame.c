@@ -25,25 +25,26 @@
 
 static uint32_t word_at(const char *p)
 {
-	uint32_t word;
-
-	memcpy(&word, p, sizeof(word));
-	return word;
+	return *(const volatile uint32_t *)p;
 }
 
 /* Are these saved registers, as the kernel writes them into a signal's frame? */
 static bool is_state(const char *state, const char *high)
 {
-	struct _fpx_sw_bytes software;
+	const char *software = state + STATE_SOFTWARE;
+	uint32_t size;
 
 	if ((size_t)(high - state) < STATE_LEGACY_SIZE + sizeof(uint32_t))
 		return false;
-	memcpy(&software, state + STATE_SOFTWARE, sizeof(software));
-	if (software.magic1 != FP_XSTATE_MAGIC1 ||
-	    software.xstate_size < STATE_LEGACY_SIZE ||
-	    software.xstate_size > (size_t)(high - state) - sizeof(uint32_t))
+	/* Word by word: a copy of what may be a secret would be on an ordinary stack. */
+	if (word_at(software + offsetof(struct _fpx_sw_bytes, magic1)) !=
+	    FP_XSTATE_MAGIC1)
 		return false;
-	return word_at(state + software.xstate_size) == FP_XSTATE_MAGIC2;
+	size = word_at(software + offsetof(struct _fpx_sw_bytes, xstate_size));
+	if (size < STATE_LEGACY_SIZE || size > (size_t)(high - state) - sizeof(uint32_t))
+		return false;
+	/* The kernel's size is a multiple of what a word must be aligned to. */
+	return !(size % sizeof(uint32_t)) && word_at(state + size) == FP_XSTATE_MAGIC2;
 }
 
 /* Is the frame that points to them where the kernel puts it? */
