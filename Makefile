@@ -88,7 +88,7 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(TOOLS_TAP) $(BENCH_TAP) $(VM_TAP)
+	  $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)

@@ -17,17 +17,27 @@ LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.s
 # -fexceptions: an exception that passes through lethe_do() ends the section.
 # -fno-builtin in malloc's own file: gcc would turn calloc into a call of itself.
 LIB_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -fstack-protector-strong \
+	      -fcf-protection=full \
 	      -Iuser/include -Ikmod/uapi -Iuser/src
 MALLOC_CFLAGS := $(LIB_CFLAGS) -fno-builtin-malloc -fno-builtin-calloc \
 	      -fno-builtin-realloc -fno-builtin-free
 # nodelete: thread exits and forks call into it for as long as there is a process.
 LIB_LDFLAGS := -shared -Wl,-z,defs,-z,relro,-z,now,-z,nodelete,-z,noexecstack
+# Marked for CET, as every object of ours is. Of libc's, not all are everywhere:
+# pthread_atfork.o is no target of an indirect call; crti.o and crtn.o, whose _init
+# and _fini are, do nothing here, and are left out.
+LIB_LDFLAGS += -Wl,-z,ibt,-z,shstk
+crt	= $(shell $(CC) -print-file-name=$(1))
+LIB_BEGIN = -nostartfiles $(call crt,crtbeginS.o)
+LIB_END	= $(call crt,crtendS.o)
 
 $(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
 $(MALLOC_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS)
 # Should it be built with ASan, then without in what is on the way into a section:
 # a frame there would be put where the section's go, or stay marked after a longjmp().
 $(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanitize=address
+# perf walks a program that keeps frame pointers by them, from a section to main().
+$(LIB_O)/section.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-omit-frame-pointer
 
 $(LIB_O)/%.o: user/src/%.c
 	$(call say,CC,$<)
@@ -43,7 +53,8 @@ $(O)/lib/liblethe.so.0: $(LIB_OBJ) user/src/liblethe.map
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe.so.0 \
-		-Wl,--version-script=user/src/liblethe.map -o $@ $(LIB_OBJ)
+		-Wl,--version-script=user/src/liblethe.map -o $@ $(LIB_BEGIN) \
+		$(LIB_OBJ) $(LIB_END)
 
 # One object, whose internal names a program cannot collide with.
 $(O)/lib/liblethe.a: $(LIB_OBJ)
@@ -57,7 +68,8 @@ $(O)/lib/liblethe.a: $(LIB_OBJ)
 $(O)/lib/liblethe-malloc.so.0: $(MALLOC_OBJ) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe-malloc.so.0 \
-		-Wl,-rpath,'$$ORIGIN' -o $@ $(MALLOC_OBJ) -L$(O)/lib -llethe
+		-Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_BEGIN) $(MALLOC_OBJ) $(LIB_END) \
+		-L$(O)/lib -llethe
 
 $(O)/lib/%.so: $(O)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@

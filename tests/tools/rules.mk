@@ -40,8 +40,28 @@ $(TOOLS_TAP): $(O)/tap/tools-%.tap: .FORCE
 		grep -v '^# *[A-Z]* ' $@.part
 	$(Q)cat $@.part $(O)/tools/$*/tap/*.tap >$@ && rm $@.part
 
+# What looks at the library as it is.
+LOOKS_TAP := $(O)/tap/cet.tap $(O)/tap/perf.tap
+$(O)/tap/cet.tap: tests/tools/cet.sh $(LIBRARIES) .FORCE
+	$(call say,TEST,marks of CET)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/tools/cet.sh $(CC) $(O)/lib $(LIB_OBJ) $(MALLOC_OBJ) >$@ || cat $@
+
+$(O)/tests/tools/hot: tests/tools/hot.c $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fno-omit-frame-pointer -Iuser/include -o $@ $< \
+		-L$(O)/lib -llethe -Wl,-rpath,'$$ORIGIN/../../lib' -pthread
+
+$(O)/tap/perf.tap: tests/tools/perf.sh $(O)/tests/tools/hot .FORCE
+	$(call say,TEST,perf)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/tools/perf.sh $(O)/tests/tools/hot >$@ || cat $@
+
+-include $(O)/tests/tools/hot.d
+
 .PHONY: test-tools-all
-test-tools-all: $(TOOLS_TAP)
+test-tools-all: $(TOOLS_TAP) $(LOOKS_TAP)
 	@tests/tally.py $^
 
 ifdef WATCH

@@ -62,8 +62,7 @@ says_nothing()
 	shift
 	said=$(mktemp)
 	# The tool writes to stderr, and so does the library of anything odd.
-	out=$(timeout 100 "$@" 2>"$said")
-	[ $? -eq 0 ] && [ ! -s "$said" ]
+	out=$(timeout 100 "$@" 2>"$said") && [ ! -s "$said" ]
 	local good=$?
 	out+=$'\n'$(head -n 40 "$said")
 	rm -f "$said"
@@ -84,8 +83,8 @@ for ((i = 0; i < ${#mistakes[@]}; i += 2)); do
 	setting=LETHE_NOTHING=
 	[ "${mistakes[i]}" = stack-after-return ] && [ "$tool" = asan ] &&
 		setting=ASAN_OPTIONS=detect_stack_use_after_return=1
-	out=$(env "$setting" timeout 100 "${run[@]}" "$folder/mistakes" "${mistakes[i]}" 2>&1)
-	[ $? -ne 0 ] && grep -q -- "${mistakes[i + 1]}" <<<"$out"
+	! out=$(env "$setting" timeout 100 "${run[@]}" "$folder/mistakes" \
+		"${mistakes[i]}" 2>&1) && grep -q -- "${mistakes[i + 1]}" <<<"$out"
 	result $? "finds ${mistakes[i]} in a section: ${mistakes[i + 1]}"
 done
 exit $failed
