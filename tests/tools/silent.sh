@@ -11,6 +11,17 @@ set -u
 tool=$1
 shift
 program=${*: -1}
+list=$(dirname "$0")/cannot_hold
+
+# All of it, says the list.
+reason=$(awk -F '|' -v tool="$tool" -v program="${program##*/}" '
+	$1 == tool && $2 == program && $3 == "*" { print $4 }' "$list")
+if [ -n "$reason" ]; then
+	echo "KTAP version 1"
+	echo "1..0 # SKIP ${program##*/} under $tool: $reason"
+	exit 4
+fi
+
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 
@@ -47,4 +58,4 @@ trap 'rm -f "$said"' EXIT
 			}
 	}
 	{ print; fflush() }
-' "$(dirname "$0")/cannot_hold" -
+' "$list" -
