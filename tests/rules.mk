@@ -39,8 +39,9 @@ vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS)
 
 vm-library-options := $(with-module) --timeout 600
-vm-library-programs := $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAMS)) \
-	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(FALLBACK_PROGRAMS))))
+vm-library-programs = $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAMS)) \
+	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(FALLBACK_PROGRAMS)))) \
+	$(if $(filter $(1),$(ONE)),$(then) env LETHE_BACKEND=kmod $(SELFTEST_STORM))
 
 vm-ram-options := $(with-module) --no-slub-debug --mem 256
 vm-ram-programs := $(VM_PROGRAMS) $(then) $(RESIDUE_VM_TESTS)

@@ -45,6 +45,8 @@ static uint64_t complement;
 void signals_fill_and_send(void *secret, int process, int thread, int number);
 /* The same without the signal. */
 void signals_fill(void *secret);
+/* Fills them, lets some time pass, and leaves them as they are then. */
+void signals_spin(void *secret);
 
 /* A new one for each search and each control: neither finds the other's. */
 static UNUSED void new_secret(void)

@@ -16,9 +16,7 @@
 	.endr
 	.endm
 
-	/* Empties the x87 registers of MMX's use, as the psABI wants them. */
-	.macro	restore_and_return
-	emms
+	.macro	restore
 	.irp r, r15, r14, r13, r12, rbp, rbx
 	popq	%\r
 	.cfi_adjust_cfa_offset -8
@@ -26,6 +24,12 @@
 	.endr
 	ret
 	.cfi_endproc
+	.endm
+
+	/* Empties the x87 registers of MMX's use, as the psABI wants them. */
+	.macro	restore_and_return
+	emms
+	restore
 	.endm
 
 	.macro	fill_preserved, registers:vararg
@@ -70,5 +74,31 @@ signals_fill:
 	.cfi_adjust_cfa_offset -8
 	restore_and_return
 	.size	signals_fill, . - signals_fill
+
+/*
+ * void signals_spin(void *secret)
+ *
+ * Fills every register and does nothing for some 30 us, then leaves them as they
+ * are then, the x87 ones too: for registers_after() to look at.
+ */
+	.globl	signals_spin
+	.type	signals_spin, @function
+signals_spin:
+	save
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	registers_fill
+	fill_preserved rbx, rbp, r12, r13, r14, r15
+	movl	$20000, (%rsp)
+1:	decl	(%rsp)
+	jnz	1b
+	/* One that was changed meanwhile shows in one that is looked at. */
+	.irp r, rbx, rbp, r12, r13, r14, r15
+	andq	%\r, %rax
+	.endr
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	restore
+	.size	signals_spin, . - signals_spin
 
 	.section .note.GNU-stack, "", @progbits
