@@ -25,8 +25,10 @@ struct registers {
 	uint8_t xsave[8192] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
+#ifndef __cplusplus
 _Static_assert(offsetof(struct registers, xsave) == REGISTERS_XSAVE,
 	       "the assembler's offset");
+#endif
 
 /* A kind of register: where it lies in xsave, and how wide one is there. */
 struct register_class {

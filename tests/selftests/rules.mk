@@ -10,7 +10,8 @@ LIBRARY_SELFTESTS := section signal_section limits exception revoked
 LIBRARY_SELFTESTS += nesting jump jump_fortified threads thread_create cancel ending \
 	context forking stack_size overflow options report trim warning binding
 # What a signal does to one.
-SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks signal_mark signal_malloc signal_trace
+SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks \
+	signal_mark signal_malloc signal_ways signal_trace
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 # Not linked with liblethe.so: one loads it, the others are static, which what
 # watches over memory (tests/tools) cannot be.

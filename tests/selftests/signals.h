@@ -20,12 +20,13 @@
 #include <unistd.h>
 
 #include "lethe.h"
-#include "registers.h"
 #include "tap.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "registers.h"
 
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1U << 31)
