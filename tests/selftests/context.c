@@ -6,6 +6,7 @@
  * backend is in use.
  */
 #include <errno.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
@@ -213,14 +214,62 @@ static void test_left_and_returned_to(void)
 	free(stack);
 }
 
+static jmp_buf way_out;
+
+static void jump_out(void *arg)
+{
+	(void)arg;
+	last_frame = fill_frame();
+	longjmp(way_out, 1);
+}
+
+static struct {
+	size_t before, after;
+	int again, wiped, next;
+} jumped;
+
+/*
+ * On a stack that is not the thread's own nothing tells a jump out of a section from
+ * a switch to another context: it takes lethe_wipe_thread() to end it.
+ */
+static void section_jumped_out_of(void)
+{
+	if (!setjmp(way_out))
+		(void)lethe_do(jump_out, NULL);
+	jumped.before = words_on_secret_stack(last_frame);
+	jumped.again = lethe_do(note_run, NULL);
+	jumped.wiped = lethe_wipe_thread();
+	jumped.after = words_on_secret_stack(last_frame);
+	jumped.next = lethe_do(note_run, NULL);
+	swapcontext(&coroutine, &caller);
+}
+
+static void test_jumped_out_of(void)
+{
+	void *stack = malloc(STACK_BYTES);
+
+	if (!stack)
+		tap_bail("no memory");
+	pattern_new();
+	make_coroutine(stack);
+	makecontext(&coroutine, section_jumped_out_of, 0);
+	swapcontext(&caller, &coroutine);
+	tap_ok(jumped.before > 0 && jumped.again == -EBUSY,
+	       "a section on a coroutine that is jumped out of is open for all that is known: EBUSY");
+	tap_ok(!jumped.wiped && !jumped.after && !jumped.next && !lethe_enabled(),
+	       "lethe_wipe_thread() ends it, and the next one runs");
+	free(stack);
+}
+
 int main(void)
 {
-	tap_plan(12);
+	tap_plan(14);
 	if (!lethe_backend())
 		tap_bail("no backend: %s", strerror(errno));
 	tap_note("backend: %s", lethe_backend());
 	test_made_inside();
 	test_made_outside();
 	test_left_and_returned_to();
+	test_jumped_out_of();
 	return tap_end();
 }
