@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Which backend this process uses: chosen once, the best that is there, or what
- * LETHE_BACKEND and LETHE_REQUIRE say. It never falls back afterwards: a quota
- * that is used up is an error, not a reason for a lower level.
+ * LETHE_BACKEND and LETHE_REQUIRE say. It never falls back: a quota that is used up
+ * is an error, not a reason for a lower level, and so is a shortage that keeps it
+ * from being chosen; the next call asks again then.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,8 +19,18 @@ static const struct backend *const backends[] = {
 	&backend_mlock,
 };
 
+/*
+ * What was chosen, or why nothing can be. No lock: two threads that choose at once
+ * come to the same, and a child that was forked meanwhile finds none held.
+ */
 static const struct backend *chosen;
 static int choice_error;
+
+/* It says nothing of what there is, and passes. */
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EINTR;
+}
 
 static int parse_require(const char *text, enum lethe_level *level)
 {
@@ -38,7 +49,7 @@ static int parse_require(const char *text, enum lethe_level *level)
 	return -EINVAL;
 }
 
-static int choose_named(const char *name)
+static int choose_named(const char *name, const struct backend **choice)
 {
 	size_t i;
 	int err;
@@ -47,60 +58,88 @@ static int choose_named(const char *name)
 		if (strcmp(backends[i]->name, name))
 			continue;
 		err = backends[i]->probe();
+		if (is_shortage(err))
+			return err;
 		if (err) {
 			message("LETHE_BACKEND=%s: not to be had here (%s)", name,
 				strerrordesc_np(-err));
 			return -EOPNOTSUPP;
 		}
-		chosen = backends[i];
+		*choice = backends[i];
 		return 0;
 	}
 	message("LETHE_BACKEND=%.32s: not one of kmod, memfd_secret, mlock", name);
 	return -EINVAL;
 }
 
-static int choose_best(void)
+static int choose_best(const struct backend **choice)
 {
 	size_t i;
+	int err;
 
 	for (i = 0; i < ARRAY_SIZE(backends); i++) {
-		if (!backends[i]->probe()) {
-			chosen = backends[i];
+		err = backends[i]->probe();
+		if (is_shortage(err))
+			return err;
+		if (!err) {
+			*choice = backends[i];
 			return 0;
 		}
 	}
 	return -EOPNOTSUPP;
 }
 
-static void choose(void)
+static int choose(void)
 {
 	/* A setuid program does not let its caller lower its protection. */
 	const char *name = secure_getenv("LETHE_BACKEND");
+	const struct backend *choice = NULL, *none = NULL;
 	enum lethe_level required;
 	int err;
 
 	err = parse_require(secure_getenv("LETHE_REQUIRE"), &required);
 	if (!err)
-		err = name ? choose_named(name) : choose_best();
-	/* Who named a backend, or said that less will do, knows. */
-	if (!err && !name && !required && chosen->level < LETHE_LEVEL_UNMAPPED)
-		message("secret memory is locked, but the kernel can read it: load lethe.ko, or boot with secretmem.enable=1 (LETHE_REQUIRE=locked: it will do)");
-	if (!err && chosen->level < required) {
+		err = name ? choose_named(name, &choice) : choose_best(&choice);
+	if (err)
+		return err;
+	if (choice->level < required) {
 		message("LETHE_REQUIRE=unmapped: the best backend here is %s; load lethe.ko, or boot with secretmem.enable=1",
-			chosen->name);
-		chosen = NULL;
-		err = -EOPNOTSUPP;
+			choice->name);
+		return -EOPNOTSUPP;
 	}
-	choice_error = err;
+	if (!__atomic_compare_exchange_n(&chosen, &none, choice, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		return 0;
+	/* Who named a backend, or said that less will do, knows. */
+	if (!name && !required && choice->level < LETHE_LEVEL_UNMAPPED)
+		message("secret memory is locked, but the kernel can read it: load lethe.ko, or boot with secretmem.enable=1 (LETHE_REQUIRE=locked: it will do)");
+	return 0;
+}
+
+static COLD int choose_once(void)
+{
+	int err = __atomic_load_n(&choice_error, __ATOMIC_RELAXED), cancellable;
+
+	if (err)
+		return err;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+	err = choose();
+	pthread_setcancelstate(cancellable, NULL);
+	if (err && !is_shortage(err))
+		__atomic_store_n(&choice_error, err, __ATOMIC_RELAXED);
+	return err;
 }
 
 const struct backend *backend_get(int *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const struct backend *backend = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
 
-	pthread_once(&once, choose);
-	*err = choice_error;
-	return chosen;
+	*err = 0;
+	if (unlikely(!backend)) {
+		*err = choose_once();
+		backend = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
+	}
+	return *err ? NULL : backend;
 }
 
 PUBLIC const char *lethe_backend(void)
