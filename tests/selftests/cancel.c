@@ -188,7 +188,7 @@ static void test_set_id(void)
 	       how_ended(&ended));
 }
 
-#define CANCELS 1000
+#define CANCELS 500
 /* Mostly alone, which is quickest; now and then beside others, which share a lock. */
 #define AT_ONCE 4
 #define ALONE 16
@@ -344,12 +344,12 @@ static void test_many(void)
 
 	run_child(cancel_many_in_child, &fn, &ended);
 	tap_ok(exited_with(&ended, 0),
-	       "1,000 threads cancelled at random moments of functions in sections: erased, and the pool is whole (%s)",
+	       "500 threads cancelled at random moments of functions in sections: erased, and the pool is whole (%s)",
 	       how_ended(&ended));
 	fn = cancelled_anywhere;
 	run_child(cancel_many_in_child, &fn, &ended);
 	tap_ok(exited_with(&ended, 0),
-	       "1,000 cancelled at random moments, in sections or between them, likewise (%s)",
+	       "500 cancelled at random moments, in sections or between them, likewise (%s)",
 	       how_ended(&ended));
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -234,11 +235,54 @@ static void test_limit(void)
 	}
 }
 
+/* What it would be, and what it is after a time without a descriptor to be had. */
+static int without_descriptors(const void *arg)
+{
+	const char *best = arg;
+	struct rlimit limit, none = { 0, 0 };
+
+	unsetenv("LETHE_BACKEND");
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none.rlim_max = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &none) < 0)
+		return 91;
+	if (answer() != EMFILE || answer() != EMFILE || lethe_backend())
+		return 90;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (answer() || !lethe_backend())
+		return 89;
+	return strcmp(lethe_backend(), best) != 0;
+}
+
+static int name_best(const void *arg)
+{
+	unsetenv("LETHE_BACKEND");
+	if (answer() || !lethe_backend())
+		return 1;
+	strcpy((char *)arg, lethe_backend());
+	return 0;
+}
+
+static void test_descriptors(void)
+{
+	char *best = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			  -1, 0);
+	int err;
+
+	if (best == MAP_FAILED || in_child(name_best, best))
+		tap_bail("no backend");
+	err = in_child(without_descriptors, best);
+	tap_ok(!err,
+	       "no descriptor free is EMFILE, the function not run; then there is one, and %s is used (%d)",
+	       best, err);
+}
+
 int main(void)
 {
-	tap_plan(11);
+	tap_plan(12);
 	test_settings();
 	test_without_memfd_secret();
 	test_limit();
+	test_descriptors();
 	return tap_end();
 }
