@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,7 +223,7 @@ static void test_outside(void)
 	       "and the parent's sections go on");
 }
 
-static volatile bool other_inside, other_may_end;
+static atomic_bool other_inside, other_may_end;
 
 static void stay_inside(void *arg)
 {
@@ -266,7 +267,7 @@ static void test_beside_another(void)
 }
 
 /* Twenty forks while four threads begin sections as fast as they can. */
-static volatile bool stop;
+static atomic_bool stop;
 
 static void *busy_thread(void *arg)
 {
@@ -274,13 +275,13 @@ static void *busy_thread(void *arg)
 
 	while (!stop)
 		if (lethe_do(fill_frame_at, &frame))
-			*(volatile bool *)arg = true;
+			atomic_store((atomic_bool *)arg, true);
 	return NULL;
 }
 
 static void test_busy(void)
 {
-	volatile bool failed = false;
+	atomic_bool failed = false;
 	pthread_t threads[4];
 	struct ended ended;
 	uintptr_t frame = 0;
@@ -288,7 +289,7 @@ static void test_busy(void)
 
 	(void)lethe_do(fill_frame_at, &frame);
 	for (i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, busy_thread, (void *)&failed);
+		pthread_create(&threads[i], NULL, busy_thread, &failed);
 	for (i = 0; i < 50; i++) {
 		run_child(own_section, &frame, &ended);
 		good += exited_with(&ended, 0);

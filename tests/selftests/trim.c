@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,7 +147,7 @@ static void test_inside(void)
 	       "in a section it gives back what others left, and leaves that section alone");
 }
 
-static volatile bool stop;
+static atomic_bool stop;
 static pthread_barrier_t begun;
 
 static void stay_inside(void *arg)
