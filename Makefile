@@ -114,6 +114,10 @@ test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
 test-vm-all: $(VM_TAP)
 	@tests/tally.py $^
 
+.PHONY: residue-peers
+residue-peers: deps-test ## Where other ways to protect a secret leave residue
+	$(again) residue-peers-all
+
 .PHONY: bench
 bench: deps-bench ## What sections cost beside Go's runtime/secret
 	$(again) bench-all

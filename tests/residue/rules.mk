@@ -110,6 +110,8 @@ $(O)/tap/mainjob-hollow.tap: $(RESIDUE_TOOLS) $(RESIDUE_O)/hollow.so .FORCE
 		'LD_PRELOAD=$(RESIDUE_O)/hollow.so $(RESIDUE_O)/lethe-mainjob README.md | \
 		grep "FAIL.*copies left after.*private key"' >$@ || cat $@
 
+include tests/residue/peers/rules.mk
+
 .PHONY: test-residue-all
 test-residue-all: $(RESIDUE_TAP)
 

@@ -1,0 +1,3 @@
+module lethe/peers
+
+go 1.26
