@@ -1,0 +1,3 @@
+module lethe/bench
+
+go 1.26
