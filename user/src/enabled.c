@@ -2,7 +2,8 @@
 /*
  * Does this code run in a section? The thread may have one open and yet run
  * something else: a signal handler, or a context that was made outside. Asked at
- * every malloc() of a section, so it takes no lock and makes no system call.
+ * every malloc() of a section, so it takes no lock and makes no system call; but
+ * for what the unwinder does, in the rare case where that is needed.
  */
 #include <unwind.h>
 
