@@ -39,12 +39,13 @@ undisturbed_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
-# What asks the kernel is built where the kernel says what it is made of.
-KERNEL_TESTS := kernel_copies_test undisturbed_test
-RESIDUE_TESTS += $(if $(wildcard $(BTF)),$(KERNEL_TESTS:%=$(RESIDUE_O)/%))
 RESIDUE_VM_TESTS := $(RESIDUE_O)/ram_test
 ENDING_TEST := $(RESIDUE_O)/ending_test
 RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST)
+
+# These ask the kernel: natively alone, and where it says what it is made of.
+KERNEL_TESTS := kernel_copies_test undisturbed_test
+KERNEL_PROGRAMS := $(KERNEL_TESTS:%=$(RESIDUE_O)/%)
 
 .PHONY: residue
 residue: $(RESIDUE_PROGRAMS)
@@ -64,7 +65,7 @@ $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 $(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
 
 .SECONDEXPANSION:
-$(RESIDUE_PROGRAMS): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
+$(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) $($*-libs)
@@ -73,6 +74,8 @@ $(RESIDUE_PROGRAMS): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,
 $(RESIDUE_O)/tools_test: | $(RESIDUE_TOOLS)
 
 RESIDUE_TAP := $(RESIDUE_TESTS:$(RESIDUE_O)/%=$(O)/tap/residue-%.tap)
+KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)
+RESIDUE_TAP += $(if $(wildcard $(BTF)),$(KERNEL_TAP))
 
 # A suite that fails leaves its results, for the tally to say so.
 $(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
@@ -81,9 +84,9 @@ $(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
 	$(Q)$< >$@ || grep -v '^ok' $@
 
 ifeq ($(wildcard $(BTF)),)
-NO_KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)
-RESIDUE_TAP += $(NO_KERNEL_TAP)
-$(NO_KERNEL_TAP): .FORCE
+RESIDUE_TAP += $(KERNEL_TAP)
+$(KERNEL_TAP): .FORCE
+	$(call say,SKIP,$(@F:residue-%.tap=residue/%))
 	$(Q)mkdir -p $(@D)
 	$(Q)printf 'KTAP version 1\n1..0 # SKIP no %s to build a BPF program by\n' $(BTF) >$@
 endif

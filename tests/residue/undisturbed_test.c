@@ -181,7 +181,8 @@ static void test_signals(void)
 
 static void test_undisturbed(void)
 {
-	unsigned int blocked = 0, told = 0, copied = 0, kept = 0, kept_copied = 0;
+	unsigned int blocked = 0, told = 0, copied = 0;
+	unsigned int kept = 0, kept_copied = 0, interrupted = 0;
 
 	full_end = 1;
 	for (int i = 0; i < SECTIONS; i++) {
@@ -200,9 +201,12 @@ static void test_undisturbed(void)
 		} else if (undisturbed()) {
 			kept++;
 			kept_copied += seen.area || seen.dead;
+			interrupted += seen.frame > 0;
 		}
 	}
 	tap_note("LETHE_FAST saw %u of the %u that blocked", told, blocked);
+	tap_note("%u undisturbed ones left general registers in pt_regs, by an interrupt",
+		 interrupted);
 	/* A moment may be over before the thread is off the processor. */
 	tap_ok(2 * copied > blocked,
 	       "control: %u of %u sections that blocked left copies", copied, blocked);
