@@ -150,7 +150,7 @@ distclean: ## Remove what was built or downloaded
 SOURCES = $(shell git ls-files -co --exclude-standard $(1))
 
 .PHONY: check-all
-check-all: check-kmod
+check-all: check-kmod check-bpf
 	$(call say,FORMAT,user tests bpf)
 	$(Q)clang-format --dry-run -Werror \
 		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp' 'bpf/*.[ch]')

@@ -39,4 +39,9 @@ $(PROBE_OBJ): $(BPF_O)/%.o: bpf/%.c bpf/%.h $(BPF_O)/%.skel.h
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(BPF_O) -c -o $@ $<
 
+.PHONY: check-bpf
+check-bpf: $(CHECKPATCH)
+	$(call say,CHECK,bpf)
+	$(Q)$(CHECKPATCH_RUN) -f $(wildcard bpf/*.[ch])
+
 -include $(PROBE_OBJ:.o=.d)
