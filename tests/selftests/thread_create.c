@@ -15,6 +15,7 @@
 #include "child.h"
 #include "left.h"
 #include "lethe.h"
+#include "registers.h"
 #include "tap.h"
 
 enum ending { RETURN, EXIT, CANCEL };
@@ -276,9 +277,73 @@ static void test_many(void)
 	       "200 of them, one after the other, cost no stack more");
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void *look_at_registers(void *arg)
+{
+	registers_after(nothing, NULL, arg);
+	return NULL;
+}
+
+typedef int make_thread(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+struct full_maker {
+	make_thread *make;
+	pthread_t thread;
+	struct registers *begun_with;
+	int err;
+};
+
+static void make_with_registers_full(void *arg)
+{
+	struct full_maker *maker = arg;
+
+	registers_fill(&pattern);
+	maker->err = maker->make(&maker->thread, NULL, look_at_registers,
+				 maker->begun_with);
+}
+
+/* Registers of any kind that hold the secret as a thread's function begins. */
+static unsigned int full_in_thread_by(make_thread *make)
+{
+	static struct registers begun_with;
+	struct full_maker maker = { .make = make, .begun_with = &begun_with };
+	const struct register_class *class;
+	unsigned int full = 0;
+
+	if (lethe_do(make_with_registers_full, &maker) || maker.err)
+		tap_bail("no thread");
+	pthread_join(maker.thread, NULL);
+	for (class = register_classes; class->name; class ++)
+		if (class->needs <= (int)registers_have)
+			full += registers_holding(&begun_with, class, pattern);
+	return full;
+}
+
+static void test_registers(void)
+{
+	unsigned int plain, left;
+
+	pattern_new();
+	plain = full_in_thread_by(pthread_create);
+	left = full_in_thread_by(lethe_thread_create);
+
+	if (plain)
+		tap_ok(!left,
+		       "it begins with none of its maker's registers (%u, plainly %u)",
+		       left, plain);
+	else
+		tap_skip("registers that the way to a thread's function leaves alone",
+			 "it begins with none of its maker's registers");
+}
+
 int main(void)
 {
-	tap_plan(14);
+	registers_look();
+	tap_plan(15);
 	if (!lethe_backend())
 		tap_bail("no backend: %s", strerror(errno));
 	tap_note("backend: %s", lethe_backend());
@@ -288,5 +353,6 @@ int main(void)
 	test_limits();
 	test_made_inside();
 	test_many();
+	test_registers();
 	return tap_end();
 }

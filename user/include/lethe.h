@@ -77,8 +77,10 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  *     runs on one must not begin such a section: a second signal would take its
  *     place;
  *   - the sign does not tell of a softirq that used the vector registers, nor, from
- *     Linux 7.3 on, of a switch while the section waited in a system call: what the
- *     kernel has of its registers after those is left to be overwritten;
+ *     Linux 7.3 on, of a switch while the section waited in a system call, nor of an
+ *     interrupt, which leaves the general registers where the thread's next way into
+ *     the kernel overwrites them: what the kernel has of its registers after those
+ *     is left to be overwritten;
  *   - an overflow of the stack is a SIGSEGV without a word, and a stack that a
  *     hibernation revoked a SIGBUS.
  */
@@ -91,7 +93,7 @@ int lethe_do(void (*fn)(void *arg), void *arg);
 #define LETHE_BLOCK_SIGNALS (1U << 1)
 /*
  * Erase the kernel's copy of the registers without the module too: fill them with
- * what is no secret and sleep until the kernel has saved that. Some 100 us. With
+ * what is no secret and sleep until the kernel has saved that. Some 70 us. With
  * the module there is nothing to do, it always erases them (but see LETHE_FAST).
  */
 #define LETHE_COMPLETE (1U << 2)
@@ -226,7 +228,8 @@ int lethe_wipe_thread(void);
  * is erased; what it returned is what pthread_join() has. Its thread-local
  * variables and the stack that pthreads gave to it are not secret memory.
  *
- * Any other thread that is made inside a section starts outside of one.
+ * Any other thread that is made inside a section starts outside of one, and with
+ * the vector registers that the section had when it made it: the kernel copies them.
  *
  * Return: 0; -EAGAIN, -EINVAL or -EPERM as pthread_create(), or as lethe_do().
  */

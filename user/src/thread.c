@@ -170,6 +170,7 @@ PUBLIC int lethe_thread_create(pthread_t *made, const pthread_attr_t *attributes
 			       void *(*fn)(void *), void *arg)
 {
 	struct start *start;
+	bool marked;
 	int err;
 
 	if (!made || !fn)
@@ -184,6 +185,11 @@ PUBLIC int lethe_thread_create(pthread_t *made, const pthread_attr_t *attributes
 	err = stack_take(&start->stack, STACK_SIZE);
 	if (err)
 		goto out_free;
+	/* The kernel has it begin with this thread's vector registers. */
+	marked = section_marked();
+	section_erase_registers();
+	if (marked)
+		section_mark();
 	err = -pthread_create(made, attributes, begin, start);
 	if (err)
 		goto out_stack;
