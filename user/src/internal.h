@@ -11,6 +11,8 @@
  *	revoked.c	all of it taken away by the kernel
  *	signal_stack.c	where handlers run while a section is open
  *	signal_frame.c	what the kernel puts there
+ *	signal_mask.c	no handlers at all
+ *	options.c	what a section is asked for
  *	kernel.c overwrite.c	its copies of the registers, erased
  *	overflow.c	a message for a stack that was too small
  *	section.c enabled.c	lethe_do, and whether this code is in one
@@ -275,6 +277,26 @@ void kernel_trim(void);
  * where there are registers that are not known here.
  */
 int kernel_overwrite(void);
+
+/* signal_mask.c: LETHE_BLOCK_SIGNALS, and back; the last also after a longjmp(). */
+void signal_mask_block(struct thread *thread);
+void signal_mask_restore(struct thread *thread);
+void signal_mask_restore_left(struct thread *thread);
+
+/**
+ * struct plan - what lethe_options comes to
+ * @require: the lowest level
+ * @flags: LETHE_FAST and so on
+ * @stack_size: in whole pages
+ */
+struct plan {
+	enum lethe_level require;
+	unsigned int flags;
+	size_t stack_size;
+};
+
+/* options.c: into a plan that has the defaults. 0 or -errno. */
+int options_read(const struct lethe_options *options, struct plan *plan);
 
 /* overflow.c: once, have an overflow of a secret stack explained before it kills. */
 void overflow_explain(void);

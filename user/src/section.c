@@ -15,17 +15,8 @@
 
 __thread struct thread lethe_thread;
 
-#define FLAGS (LETHE_FAST | LETHE_BLOCK_SIGNALS | LETHE_COMPLETE | LETHE_REFUSE_FORK)
-
 /* MXCSR without its exception flags. */
 #define MXCSR_CONTROL 0xffc0
-
-/* What lethe_options comes to. */
-struct plan {
-	enum lethe_level require;
-	unsigned int flags;
-	size_t stack_size;
-};
 
 /**
  * struct section - one outermost section, on the stack that it was begun from
@@ -125,52 +116,6 @@ static inline void close_section(struct thread *thread)
 	thread->depth = 0;
 }
 
-static void all_signals(sigset_t *set)
-{
-	/*
-	 * The kernel kills who causes one of the first and has it blocked; the last
-	 * two are not to be blocked.
-	 */
-	static const int left_out[] = { SIGSEGV, SIGBUS, SIGFPE,  SIGILL,
-					SIGTRAP, SIGSYS, SIGKILL, SIGSTOP };
-	size_t i;
-
-	sigfillset(set);
-	for (i = 0; i < ARRAY_SIZE(left_out); i++)
-		sigdelset(set, left_out[i]);
-}
-
-static void block_signals(struct thread *thread)
-{
-	sigset_t all;
-
-	all_signals(&all);
-	thread->blocked = !pthread_sigmask(SIG_BLOCK, &all, &thread->mask);
-}
-
-/* The last: handlers run in here, and may begin a section. */
-static COLD void unblock_signals(struct thread *thread)
-{
-	sigset_t mask = thread->mask;
-
-	thread->blocked = false;
-	pthread_sigmask(SIG_SETMASK, &mask, NULL);
-}
-
-/* After a longjmp(). A siglongjmp() has put the mask back, and it may have changed. */
-static COLD void unblock_left_signals(struct thread *thread)
-{
-	sigset_t all, expected, now;
-
-	all_signals(&all);
-	sigorset(&expected, &all, &thread->mask);
-	/* The kernel knows of 64. */
-	if (!pthread_sigmask(SIG_BLOCK, NULL, &now) &&
-	    !memcmp(&now, &expected, sizeof(uint64_t)))
-		unblock_signals(thread);
-	thread->blocked = false;
-}
-
 /*
  * The end of the outermost section, by return or by what unwinds the stack:
  * registers first, while no function has had a reason to spill one (see
@@ -203,7 +148,7 @@ static inline void end_section(struct section *section)
 	}
 	close_section(thread);
 	if (unlikely(thread->blocked))
-		unblock_signals(thread);
+		signal_mask_restore(thread);
 }
 
 void section_abandon(struct thread *thread)
@@ -218,7 +163,7 @@ void section_abandon(struct thread *thread)
 	end_disturbed(thread, &wiped, &done, &signals);
 	close_section(thread);
 	if (thread->blocked)
-		unblock_left_signals(thread);
+		signal_mask_restore_left(thread);
 }
 
 static bool on_alternate_stack(void)
@@ -325,7 +270,7 @@ static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
 	section.report = report;
 	section.returned = false;
 	if (unlikely(flags & LETHE_BLOCK_SIGNALS))
-		block_signals(thread);
+		signal_mask_block(thread);
 	thread->stack = thread->stacks;
 	thread->flags = flags;
 	thread->blocks = 0;
@@ -407,30 +352,6 @@ static inline int run(const struct plan *plan, void (*fn)(void *), void *arg,
 	return 0;
 }
 
-/* As far as this version knows it: what it does not know must not be asked for. */
-static int read_options(const struct lethe_options *options, struct plan *plan)
-{
-	const unsigned char *tail = (const unsigned char *)(options + 1);
-	size_t i;
-
-	if (options->size < sizeof(*options) || options->size > PAGE)
-		return -EINVAL;
-	for (i = 0; i < options->size - sizeof(*options); i++)
-		if (tail[i])
-			return -E2BIG;
-	if (options->flags & ~FLAGS || options->require > LETHE_LEVEL_UNMAPPED)
-		return -EINVAL;
-	plan->flags = options->flags;
-	plan->require = options->require;
-	if (options->stack_size) {
-		if (options->stack_size < STACK_SIZE_MIN ||
-		    options->stack_size > STACK_SIZE_MAX)
-			return -EINVAL;
-		plan->stack_size = round_up(options->stack_size, PAGE);
-	}
-	return 0;
-}
-
 static const struct plan defaults = { .stack_size = STACK_SIZE };
 
 PUBLIC int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg),
@@ -448,7 +369,7 @@ PUBLIC int lethe_do_with(const struct lethe_options *options, void (*fn)(void *a
 		report->size = size;
 	}
 	if (options) {
-		err = read_options(options, &plan);
+		err = options_read(options, &plan);
 		if (unlikely(err))
 			return err;
 	}
