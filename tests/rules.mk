@@ -22,6 +22,8 @@ VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload
 VM_ENDINGS := hibernate restart panic
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) $(O)/tap/vm-harness.tap
+# To a program a plain flavour is its cloud flavour.
+VM_TAP := $(filter-out $(O)/tap/vm-library-%-plain.tap,$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
