@@ -39,6 +39,32 @@ NOINLINE void do_frame(void *unused)
 	__asm__ volatile("" : : "r"(bytes), "r"(unused) : "memory");
 }
 
+static void read_zeroes(size_t length)
+{
+	static char zeroes[256 * 1024];
+	static bool written;
+
+	/* Until it is, all of it is one page. */
+	if (!written)
+		for (size_t i = 0; i < sizeof(zeroes); i += PAGE)
+			((volatile char *)zeroes)[i] = 0;
+	written = true;
+	if (memchr(zeroes, 1, length))
+		tap_bail("a one among zeroes");
+}
+
+void do_read_8k(void *unused)
+{
+	(void)unused;
+	read_zeroes(8 * 1024);
+}
+
+void do_read_256k(void *unused)
+{
+	(void)unused;
+	read_zeroes(256 * 1024);
+}
+
 static void in_section(void (*op)(void *), void *arg, const struct lethe_options *options)
 {
 	int err = lethe_do_with(options, op, arg, NULL);

@@ -16,6 +16,9 @@ void do_nothing(void *unused);
 void do_touch(void *unused);
 /* A frame of 64 KiB, one byte a page of it written. */
 void do_frame(void *unused);
+/* As much memory of zeroes looked through, by libc. */
+void do_read_8k(void *unused);
+void do_read_256k(void *unused);
 /* exchange.c: X25519, HKDF and AES-256-GCM with a new key, by libcrypto. */
 void do_exchange(void *unused);
 

@@ -4,6 +4,8 @@
  * each section, the other does not. Beside it, what asking the module for nothing takes.
  */
 #include <errno.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include <linux/lethe.h>
@@ -14,6 +16,7 @@
 
 #define SLICES 51
 #define OPS 100
+#define SIGNAL_STACK (32 * 1024)
 
 /* A number of the module's that means nothing to it. */
 #define NOTHING _IO(LETHE_IOC_MAGIC, 0xff)
@@ -43,6 +46,31 @@ static void run_with_ioctl(void (*op)(void *), const struct lethe_options *optio
 		tap_bail("an ioctl that there is not is one");
 }
 
+/* What the default asks the kernel for, apart. */
+static void run_with_signal_stacks(void (*op)(void *),
+				   const struct lethe_options *options)
+{
+	static char other[SIGNAL_STACK];
+	stack_t ss = { .ss_sp = other, .ss_size = sizeof(other) }, before;
+
+	(void)options;
+	if (sigaltstack(&ss, &before))
+		tap_bail("sigaltstack: %s", strerror(errno));
+	op(NULL);
+	before.ss_flags &= ~SS_ONSTACK;
+	if (sigaltstack(&before, NULL))
+		tap_bail("sigaltstack: %s", strerror(errno));
+}
+
+/* Little more than the module's call. */
+static void run_with_wipe(void (*op)(void *), const struct lethe_options *options)
+{
+	(void)options;
+	op(NULL);
+	if (lethe_wipe_thread())
+		tap_bail("lethe_wipe_thread() outside of a section");
+}
+
 /* Does a section end with the kernel's copies erased by the module? */
 static bool is_complete(void)
 {
@@ -53,22 +81,30 @@ static bool is_complete(void)
 	return report.done & LETHE_DONE_KERNEL;
 }
 
+static double added(way without, way with)
+{
+	return take(do_nothing, without, with, NULL, SLICES, OPS).added;
+}
+
 void bench_sections(int door)
 {
 	static const char metric[] = "a section by default, over LETHE_FAST";
-	struct series ours, peer;
-	struct taken taken;
+	struct series ours, signals, wipe, peer;
 
 	device = door;
 	for (unsigned int round = 0; round < rounds; round++) {
-		taken = take(do_nothing, run_fast, run_default, NULL, SLICES, OPS);
-		ours.at[round] = taken.added;
-		taken = take(do_nothing, run_plainly, run_with_ioctl, NULL, SLICES, OPS);
-		peer.at[round] = taken.added;
+		ours.at[round] = added(run_fast, run_default);
+		signals.at[round] = added(run_plainly, run_with_signal_stacks);
+		peer.at[round] = added(run_plainly, run_with_ioctl);
+		wipe.at[round] = added(run_plainly, run_with_wipe);
 	}
 	if (is_complete())
 		at_most(metric, "ns", &ours, &peer, "a bare ioctl", 1.5);
 	else
 		row_alone(metric, "ns", &ours, "the module erases no registers", "<= 1.5",
 			  "no");
+	row("of that, two alternate signal stacks installed", "ns", &signals, &peer,
+	    "a bare ioctl", median(&signals) / median(&peer), "-", "-");
+	row("of that, lethe_wipe_thread()", "ns", &wipe, &peer, "a bare ioctl",
+	    median(&wipe) / median(&peer), "-", "-");
 }
