@@ -75,29 +75,30 @@ def environment(root, build):
             'GOEXPERIMENT': 'runtimesecret'}
 
 
-def build_peer(source, program):
+def build_peer(root, build, source, program):
     """Have `program` made of the module in `source`."""
-    build = Path(os.environ.get('O', 'build'))
-    root = goroot(build)
     try:
         subprocess.run([root / 'bin/go', 'build', '-o', program.resolve(), '.'],
                        cwd=source, env=environment(root, build), check=True,
                        text=True, stderr=subprocess.PIPE)
     except subprocess.CalledProcessError as error:
-        raise DebianError('Go does not build it: '
-                          + ' '.join(error.stderr.split())) from None
+        raise DebianError(' '.join(error.stderr.split())) from None
 
 
 def main(source, program):
-    """Build, or say why not."""
+    """Build, or say why not: in a few words for the table, and all of it here."""
+    build = Path(os.environ.get('O', 'build'))
     missing = program.with_suffix('.missing')
     missing.unlink(missing_ok=True)
+    why = 'Go could not be fetched'
     try:
-        build_peer(source, program)
+        root = goroot(build)
+        why = 'Go does not build it'
+        build_peer(root, build, source, program)
     except DebianError as error:
         program.unlink(missing_ok=True)
-        missing.write_text(f'{error}\n', encoding='utf-8')
-        say(f'no Go: {error}')
+        missing.write_text(f'{why}\n', encoding='utf-8')
+        say(f'{why}: {error}')
 
 
 if __name__ == '__main__':
