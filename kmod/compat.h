@@ -112,6 +112,13 @@ static inline void lethe_shrinker_free(struct shrinker *shrinker)
 #endif
 #define lethe_fpstate(task)	(lethe_fpu(task)->fpstate)
 
+/* cpuid_count(): with a header of its own, or without. */
+#ifdef LETHE_HAVE_CPUID_API
+#include <asm/cpuid/api.h>
+#else
+#include <asm/processor.h>
+#endif
+
 /*
  * A descriptor whose file has an inode, and so a mapping, of its own. Where the
  * kernel has a function for all of it, it exports no other.

@@ -21,6 +21,7 @@
 #include "directmap.h"
 #include "region.h"
 #include "wipe.h"
+#include "xsave.h"
 
 /* Published: these sizes never shrink, and grow with LETHE_ABI_VERSION. */
 static_assert(sizeof(struct lethe_create) == 16);
@@ -156,6 +157,8 @@ static long query(void __user *uargs)
 	args.version = LETHE_ABI_VERSION;
 	args.page_size = PAGE_SIZE;
 	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE;
+	if (lethe_xsave_known())
+		args.features |= LETHE_FEATURE_WIPE_REGISTERS;
 	args.blocks = count.blocks;
 	args.block_size = LETHE_BLOCK_SIZE;
 	args.pages_used = count.used;

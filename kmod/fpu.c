@@ -4,8 +4,8 @@
  * of the direct map do not help against it: whatever a section had in its vector
  * registers when it was preempted or killed was saved to memory that is mapped.
  *
- * Here is what can be erased of a task that never runs its program again. A task
- * that lives on is not touched.
+ * Here is what can be erased of a task that never runs its program again. Of one
+ * that lives on, see xsave.c and kstack.c.
  */
 #include <linux/ptrace.h>
 #include <linux/sched.h>

@@ -11,6 +11,7 @@
 #include "device.h"
 #include "directmap.h"
 #include "power.h"
+#include "xsave.h"
 
 static int __init lethe_init(void)
 {
@@ -24,6 +25,8 @@ static int __init lethe_init(void)
 	err = lethe_directmap_check();
 	if (err)
 		return err;
+
+	lethe_xsave_init();
 
 	err = lethe_block_init();
 	if (err) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * LETHE_IOC_WIPE: zeroes what is resident of a range of the caller's, with the
- * caller's own rights, and populates nothing. It holds no lock while it writes,
- * and never copies a byte of what it wipes to anywhere, the kernel's stack
- * included.
+ * caller's own rights, and populates nothing; and has its register residue wiped
+ * elsewhere. It holds no lock while it writes, and never copies a byte of what it
+ * wipes to anywhere, the kernel's stack included.
  */
 #include <linux/errno.h>
 #include <linux/lethe.h>
@@ -14,8 +14,12 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "kstack.h"
 #include "resident.h"
 #include "wipe.h"
+#include "xsave.h"
+
+#define WIPE_FLAGS	(LETHE_WIPE_RANGE | LETHE_WIPE_REGISTERS)
 
 /* Between two looks for a signal and for somebody else's turn. */
 #define WIPE_STRIDE	PMD_SIZE
@@ -125,6 +129,17 @@ static int wipe_range(struct lethe_wipe *args)
 	return 0;
 }
 
+static int check_range(const struct lethe_wipe *args)
+{
+	if (!(args->flags & LETHE_WIPE_RANGE))
+		return args->start || args->length ? -EINVAL : 0;
+	if (!args->length || args->start + args->length < args->start)
+		return -EINVAL;
+	if (args->start + args->length > TASK_SIZE_MAX)
+		return -EFAULT;
+	return 0;
+}
+
 /**
  * lethe_wipe_check() - may this be done, and does it mean anything?
  * @args: as the caller gave it
@@ -133,14 +148,17 @@ static int wipe_range(struct lethe_wipe *args)
  */
 int lethe_wipe_check(const struct lethe_wipe *args)
 {
-	if (args->flags != LETHE_WIPE_RANGE || args->reserved)
+	int err;
+
+	if (!args->flags || args->flags & ~WIPE_FLAGS || args->reserved)
 		return -EINVAL;
 	if (args->tid && args->tid != task_pid_vnr(current))
 		return -ESRCH;
-	if (!args->length || args->start + args->length < args->start)
-		return -EINVAL;
-	if (args->start + args->length > TASK_SIZE_MAX)
-		return -EFAULT;
+	err = check_range(args);
+	if (err)
+		return err;
+	if (args->flags & LETHE_WIPE_REGISTERS && !lethe_xsave_known())
+		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -152,6 +170,18 @@ int lethe_wipe_check(const struct lethe_wipe *args)
  */
 int lethe_wipe_run(struct lethe_wipe *args)
 {
+	int err;
+
 	args->wiped = 0;
-	return wipe_range(args);
+	if (args->flags & LETHE_WIPE_RANGE) {
+		err = wipe_range(args);
+		if (err)
+			return err;
+	}
+	/* Last, since whatever runs in the kernel may leave something. */
+	if (args->flags & LETHE_WIPE_REGISTERS) {
+		lethe_xsave_wipe_stale();
+		lethe_kstack_wipe();
+	}
+	return 0;
 }

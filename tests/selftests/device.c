@@ -126,8 +126,9 @@ static void test_query(void)
 		       known.block_size == 2 * 1024 * 1024,
 	       "QUERY: version, page and block size are known");
 	tap_ok(known.features & LETHE_FEATURE_REGIONS &&
-		       known.features & LETHE_FEATURE_WIPE_RANGE,
-	       "QUERY: regions and the wipe of a range are there");
+		       known.features & LETHE_FEATURE_WIPE_RANGE &&
+		       known.features & LETHE_FEATURE_WIPE_REGISTERS,
+	       "QUERY: regions and both wipes are there");
 	tap_ok((known.pages_used + known.pages_free) * known.page_size ==
 			       known.blocks * known.block_size &&
 		       known.pages_used >= 3,

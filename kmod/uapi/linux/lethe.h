@@ -29,7 +29,7 @@
 #endif
 
 /* The ABI's version: raised when a structure or a code is added. */
-#define LETHE_ABI_VERSION	2
+#define LETHE_ABI_VERSION	3
 
 #define LETHE_DEVICE		"/dev/lethe"
 
@@ -73,27 +73,42 @@ struct lethe_create {
 	__u64 length;
 };
 
-/* What LETHE_IOC_WIPE wipes: exactly one of these for now. */
+/* What LETHE_IOC_WIPE wipes: one of these, or both. */
 #define LETHE_WIPE_RANGE	(1U << 0)	/* [start, start + length) */
+#define LETHE_WIPE_REGISTERS	(1U << 1)	/* the register residue */
 
 /**
  * struct lethe_wipe - wipe a part of a task
  * @size: sizeof(struct lethe_wipe)
- * @flags: LETHE_WIPE_RANGE
+ * @flags: LETHE_WIPE_*
  * @tid: whose; 0 is the caller, and the only one understood so far
  * @reserved: zero
- * @start: first byte; need not be aligned
- * @length: bytes; zero is EINVAL
- * @wiped: returns the bytes zeroed, also when the call fails half-way
+ * @start: first byte of the range; need not be aligned
+ * @length: its bytes; zero is EINVAL. Without LETHE_WIPE_RANGE, both are zero
+ * @wiped: returns the bytes of the range that were zeroed, also when the call
+ *	fails half-way
  *
  * LETHE_WIPE_RANGE zeroes what is resident of the range and populates nothing:
  * a page that was never touched stays untouched. Bytes that the caller could
  * not write itself (unmapped, read-only, PROT_NONE) are skipped, and missing
  * from @wiped.
  *
+ * LETHE_WIPE_REGISTERS (since version 3) erases what the kernel keeps of values
+ * that the caller's registers had and have no more: in the area they are saved
+ * to, in each component that the processor has; on its kernel stack, all that no
+ * frame of this very call lies on; and where the CPU that it is on pushes them at
+ * an interrupt. So zero the registers first, and then call. What they do hold
+ * stays what it is. Out of its reach are the gap that the kernel leaves in this
+ * call's frames if booted with randomize_kstack_offset (up to 1 KiB of the
+ * stack, a different one each time), and the registers as they were when the
+ * caller was last interrupted on another CPU, until that is interrupted in a
+ * program again. With a range, that is wiped first.
+ *
  * Errors: EINVAL (no flag, an unknown one, length zero, the end wraps round),
  * EFAULT (the range reaches past user space, or the structure cannot be read),
  * ESRCH (a tid that is not the caller's), EINTR (killed; @wiped is true),
+ * EOPNOTSUPP (LETHE_WIPE_REGISTERS where the processor's areas are not
+ * understood, and there is no LETHE_FEATURE_WIPE_REGISTERS; nothing is wiped),
  * E2BIG.
  */
 struct lethe_wipe {
@@ -113,6 +128,7 @@ struct lethe_wipe {
 /* lethe_query.features: what this module, on this machine, does */
 #define LETHE_FEATURE_REGIONS	(1ULL << 0)	/* LETHE_IOC_CREATE */
 #define LETHE_FEATURE_WIPE_RANGE (1ULL << 1)	/* LETHE_WIPE_RANGE, the caller */
+#define LETHE_FEATURE_WIPE_REGISTERS (1ULL << 2) /* LETHE_WIPE_REGISTERS, likewise */
 
 /**
  * struct lethe_query - what the module is and holds
