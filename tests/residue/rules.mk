@@ -19,6 +19,8 @@ ending_test-src	:= ending_test needle
 COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
+kernel_test-src	:= kernel_test needle
+stale-src	:= stale needle
 
 # From other rooms.
 HOSTLINK := $(O)/tests/vm/hostlink.o
@@ -28,6 +30,8 @@ ending_test-obj	:= $(HOSTLINK)
 # With the library's own objects: they call what no program can.
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
+kernel_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
+stale-obj	:= $(SELFTEST_REGISTERS)
 
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
@@ -39,9 +43,11 @@ undisturbed_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
-RESIDUE_VM_TESTS := $(RESIDUE_O)/ram_test
+RESIDUE_VM_TESTS := $(addprefix $(RESIDUE_O)/,ram_test kernel_test)
 ENDING_TEST := $(RESIDUE_O)/ending_test
-RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST)
+STALE := $(RESIDUE_O)/stale
+RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST) \
+	$(STALE)
 
 # These ask the kernel: natively alone, and where it says what it is made of.
 KERNEL_TESTS := kernel_copies_test undisturbed_test
