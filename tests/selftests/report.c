@@ -226,8 +226,10 @@ static void test_signal_stack(void)
 	static char alternate[64 * 1024];
 	stack_t ss = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+	const stack_t no_stack = { .ss_flags = SS_DISABLE };
 	unsigned int without, with;
 
+	sigaltstack(&no_stack, NULL);
 	(void)with_flags(0, nothing, NULL);
 	without = report.done;
 	sigaltstack(&ss, NULL);
@@ -237,8 +239,7 @@ static void test_signal_stack(void)
 	tap_ok(!(without & LETHE_DONE_SIGNAL_STACK) && with & LETHE_DONE_SIGNAL_STACK,
 	       "a secret stack stood in for the alternate one, where there was one");
 	tap_ok(report.signals == 1, "and the frame there is found");
-	ss.ss_flags = SS_DISABLE;
-	sigaltstack(&ss, NULL);
+	sigaltstack(&no_stack, NULL);
 }
 
 static jmp_buf way_out;

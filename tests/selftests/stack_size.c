@@ -136,7 +136,7 @@ static void test_alternating(void)
 {
 	static const size_t sizes[] = { 8 * KIB, 64 * KIB, MIB, 0, 12 * KIB };
 	struct extent first[5] = { 0 };
-	size_t i, round, after_first = 0, good = 0;
+	size_t i, round, after_first = 0, good = 0, near = 0, below;
 	struct use use;
 
 	for (round = 0; round < 100; round++) {
@@ -155,6 +155,13 @@ static void test_alternating(void)
 	}
 	tap_ok(good == 500,
 	       "sections of five sizes in turn, each on its one stack, erased");
+	/* They were made one after the other: as close to each other as can be. */
+	for (i = 0; i < 5; i++)
+		for (below = 1; below <= MIB; below += 4095)
+			near += lethe_level_of((void *)(first[i].start - below)) !=
+				LETHE_LEVEL_NONE;
+	tap_ok(!near,
+	       "no secret memory lies in the MiB below any of them, for a frame to reach");
 	tap_ok(secret_bytes() == after_first, "100 rounds of that cost no page more");
 }
 
@@ -219,7 +226,7 @@ static void test_red_zone(void)
 
 int main(void)
 {
-	tap_plan(7);
+	tap_plan(8);
 	if (!lethe_backend())
 		tap_bail("no backend: %s", strerror(errno));
 	tap_note("backend: %s", lethe_backend());

@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "child.h"
 #include "left.h"
 #include "lethe.h"
 #include "tap.h"
@@ -248,10 +250,61 @@ static void test_destructors(void)
 	tap_ok(secret_bytes() == before, "and no stack is lost by it");
 }
 
+static atomic_bool cancelled;
+
+/* Its cancellation is pending, and where it is found is the next function that asks. */
+static void *begin_cancelled(void *arg)
+{
+	struct lethe_options fresh = { .size = sizeof(fresh),
+				       .stack_size = *(size_t *)arg };
+	struct job job = { 0 };
+
+	while (!cancelled)
+		;
+	if (lethe_do_with(&fresh, use_stack, &job, NULL) || !job.good)
+		return NULL;
+	*(size_t *)arg = 0;
+	pthread_testcancel();
+	return NULL;
+}
+
+static int cancel_first_sections(void *arg)
+{
+	pthread_t thread;
+	unsigned int i;
+	size_t size;
+	void *result;
+
+	(void)arg;
+	for (i = 0; i < 10; i++) {
+		/* A stack that is not there yet, so that it has to be made. */
+		size = (10 + i) * 4096;
+		cancelled = false;
+		if (pthread_create(&thread, NULL, begin_cancelled, &size))
+			return 1;
+		pthread_cancel(thread);
+		cancelled = true;
+		pthread_join(thread, &result);
+		if (size || result != PTHREAD_CANCELED)
+			return 2;
+	}
+	return 0;
+}
+
+static void test_pending_cancellation(void)
+{
+	struct ended ended;
+
+	run_child(cancel_first_sections, NULL, &ended);
+	tap_ok(exited_with(&ended, 0),
+	       "lethe_do() is no cancellation point, while it makes a stack neither (%s)",
+	       how_ended(&ended));
+}
+
 int main(void)
 {
 	pthread_key_create(&keys[0], run_in_destructor);
-	tap_plan(10);
+	tap_plan(11);
 	if (!lethe_backend())
 		tap_bail("no backend: %s", strerror(errno));
 	tap_note("backend: %s", lethe_backend());
@@ -261,6 +314,7 @@ int main(void)
 	test_pool();
 	test_made_inside();
 	test_destructors();
+	test_pending_cancellation();
 	tap_ok(lethe_trim() > 0 && secret_bytes() == 0,
 	       "after all of it lethe_trim() gives back every page");
 	return tap_end();

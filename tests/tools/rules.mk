@@ -75,8 +75,8 @@ $(SELFTEST_O)/%.o: ALL_CFLAGS += $($(WATCH)-blind)
 $(SELFTEST_O)/%.o: ALL_CXXFLAGS += $($(WATCH)-blind)
 
 # A SIGSEGV that a test expects, or that kills it, is one: no report instead.
-export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0
-export TSAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0
+export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
+export TSAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
 export UBSAN_OPTIONS := print_stacktrace=1:handle_segv=0
 
 # memfd_secret is a system call that Valgrind does not know.
