@@ -78,6 +78,65 @@ static NOINLINE void test_begun_in_handler(unsigned int flags, unsigned int stac
 	       mode_name(flags), stack_flags ? " (SS_AUTODISARM)" : "", left);
 }
 
+#define LARGE ((size_t)256 * 1024)
+
+/* As much as the program's alternate stack has room for. */
+static void need_much(int number, siginfo_t *info, void *context)
+{
+	volatile char frame[LARGE - 64 * 1024];
+	size_t i;
+
+	(void)number;
+	(void)info;
+	for (i = sizeof(frame); i >= 4096; i -= 4096)
+		frame[i - 1] = 1;
+	inner_handled++;
+	level = lethe_level_of(context);
+}
+
+static NOINLINE void test_large(void)
+{
+	static char large[LARGE] __attribute__((aligned(16)));
+	struct lethe_report report;
+	stack_t before, after;
+
+	set_alternate(large, LARGE, 0);
+	handle(SIGUSR2, need_much, SA_ONSTACK);
+	inner_handled = 0;
+	before = get_alternate();
+	error = do_flags(0, send_inside, NULL, &report);
+	after = get_alternate();
+	tap_ok(!error && inner_handled == 1 && level == report.level &&
+		       same_alternate(&before, &after),
+	       "a handler that needs most of a large alternate stack has as much in a section");
+}
+
+static volatile int flags_in_handler;
+
+static void look_at_flags(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)info;
+	(void)context;
+	flags_in_handler = get_alternate().ss_flags;
+}
+
+static NOINLINE void test_flags(unsigned int stack_flags)
+{
+	int plainly;
+
+	set_alternate(first, ALTERNATE, stack_flags);
+	handle(SIGUSR2, look_at_flags, SA_ONSTACK);
+	raise(SIGUSR2);
+	plainly = flags_in_handler;
+	flags_in_handler = -1;
+	error = lethe_do(send_inside, NULL);
+	tap_ok(!error && flags_in_handler == plainly && is_set_to(first),
+	       "a handler on an alternate stack%s finds it %s, as without a section",
+	       stack_flags ? " with SS_AUTODISARM" : "",
+	       plainly & SS_ONSTACK ? "in use" : "disabled");
+}
+
 static void set_second_and_send(void *arg)
 {
 	(void)arg;
@@ -265,7 +324,7 @@ int main(void)
 	static const unsigned int modes[] = { 0, LETHE_FAST, LETHE_BLOCK_SIGNALS };
 	size_t i, control;
 
-	begin_tests(18);
+	begin_tests(21);
 	if (lethe_do(nothing, NULL))
 		tap_bail("no section");
 	for (i = 0; i < 2; i++) {
@@ -276,6 +335,9 @@ int main(void)
 	control = set_inside(0, true);
 	tap_ok(inner_handled == 1 && control > 0,
 	       "control: plainly, the handler leaves %zu words there", control);
+	test_large();
+	test_flags(0);
+	test_flags(SS_AUTODISARM);
 	test_set_in_handler(0);
 	test_set_in_handler(SA_ONSTACK);
 	test_taken_away();
