@@ -21,4 +21,9 @@
 /* What the kernel wants to find before an abort address: libc's choice. */
 #define RSEQ_SIGNATURE 0x53053053
 
+/* The assembler's files are marked for CET: each of their functions has endbr64. */
+#if defined(__ASSEMBLER__) && defined(__CET__)
+#include <cet.h>
+#endif
+
 #endif /* LETHE_SECTION_H */

@@ -7,11 +7,6 @@
  */
 #include "section.h"
 
-/* For the marks of CET: every indirect target here begins with endbr64. */
-#ifdef __CET__
-#include <cet.h>
-#endif
-
 	.text
 
 /*

@@ -28,6 +28,8 @@
  */
 #define LOWEST_START ((uintptr_t)64 << 30)
 #define START_RANGE ((uintptr_t)384 << 30)
+/* ASan's shadow ends 16 TiB further up, and stacks begin at 64 TiB or more. */
+#define ABOVE_SHADOW ((uintptr_t)32 << 40)
 
 /*
  * What a chunk holds, in a byte: the level in the upper bits, how many of its
@@ -68,6 +70,21 @@ static uintptr_t random_start(void)
 	return LOWEST_START + random % START_RANGE / CHUNK * CHUNK;
 }
 
+static void *reserve_low(size_t length)
+{
+	char *start = (char *)random_start();
+	void *p = reserve_at(start, length, 0), *again;
+
+	if (p == MAP_FAILED || p == start)
+		return p;
+	/* ASan has its shadow there; what is above that is low enough. */
+	again = reserve_at(start + ABOVE_SHADOW, length, 0);
+	if (again == MAP_FAILED)
+		return p;
+	munmap(p, length);
+	return again;
+}
+
 static int make_reservation(void)
 {
 	uintptr_t aligned;
@@ -76,7 +93,7 @@ static int make_reservation(void)
 
 	/* RLIMIT_AS counts a reservation too: try for less. */
 	for (size = LARGEST; size >= SMALLEST; size /= 16) {
-		p = reserve_at((void *)random_start(), size, 0);
+		p = reserve_low(size);
 		if (p == MAP_FAILED)
 			continue;
 		aligned = round_up((uintptr_t)p, CHUNK);
