@@ -14,11 +14,6 @@
 
 #include "internal.h"
 
-#ifndef LETHE_WIPE_REGISTERS
-#define LETHE_WIPE_REGISTERS (1U << 1)
-#define LETHE_FEATURE_WIPE_REGISTERS (1ULL << 2)
-#endif
-
 #define UNKNOWN (-1)
 #define NONE (-2)
 
