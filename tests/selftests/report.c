@@ -57,13 +57,17 @@ static bool kernel_can_be_wiped(void)
 
 static void test_done(void)
 {
-	unsigned int flags, erased = 0, kernel = 0;
+	unsigned int flags, erased = 0, kernel = 0, complete = 0;
 
 	for (flags = 0; flags < 16; flags++) {
 		if (with_flags(flags, nothing, NULL))
 			continue;
 		erased += (report.done & LETHE_DONE_ERASE) != 0;
 		kernel += !(flags & LETHE_FAST) && report.done & LETHE_DONE_KERNEL;
+		complete += flags & LETHE_COMPLETE &&
+			    report.done &
+				    (LETHE_DONE_KERNEL | LETHE_DONE_KERNEL_OVERWRITE |
+				     LETHE_DONE_UNDISTURBED);
 	}
 	tap_ok(erased == 16, "every section's registers and stacks were erased");
 	if (kernel_can_be_wiped())
@@ -72,6 +76,8 @@ static void test_done(void)
 	else
 		tap_ok(kernel == 0,
 		       "the kernel's copies were not: there is no module that can");
+	tap_ok(complete == 8,
+	       "with LETHE_COMPLETE they were, one way or the other, or there are none");
 	(void)with_flags(0, nothing, NULL);
 	tap_ok(!(report.done & LETHE_DONE_UNDISTURBED),
 	       "only LETHE_FAST asks if it was disturbed");
@@ -262,7 +268,7 @@ static void test_not_returned(void)
 
 int main(void)
 {
-	tap_plan(17);
+	tap_plan(18);
 	if (!lethe_backend())
 		tap_bail("no backend: %s", strerror(errno));
 	tap_note("backend: %s", lethe_backend());
