@@ -39,6 +39,8 @@ static __thread struct {
 	void *fake_stack, *section_fake_stack;
 	const void *bottom;
 	size_t size;
+	const void *own_bottom; /* the thread's own, while it has had a section */
+	size_t own_size;
 } outside;
 
 static unsigned long valgrind(enum valgrind_request request, unsigned long a,
@@ -114,9 +116,15 @@ COLD void tools_enter_slow(const struct stack *stack)
 	outside.entered = true;
 	asan_switch(&outside.fake_stack, stack->start, stack->size,
 		    outside.section_fake_stack);
-	/* Pointers on it count, should the section end in exit(). */
-	if (__lsan_register_root_region)
-		__lsan_register_root_region(outside.bottom, outside.size);
+	/*
+	 * Pointers on it count, should the section end in exit(). Once for a thread:
+	 * LSan takes a lock, which a fork() meanwhile would leave taken in the child.
+	 */
+	if (!outside.own_size && __lsan_register_root_region) {
+		outside.own_bottom = outside.bottom;
+		outside.own_size = outside.size;
+		__lsan_register_root_region(outside.own_bottom, outside.own_size);
+	}
 }
 
 COLD void tools_leave_slow(bool jumped)
@@ -126,8 +134,6 @@ COLD void tools_leave_slow(bool jumped)
 
 	if (!outside.entered)
 		return;
-	if (__lsan_unregister_root_region)
-		__lsan_unregister_root_region(bottom, size);
 	asan_switch(&outside.section_fake_stack, bottom, size, outside.fake_stack);
 	outside.entered = false;
 	/* ASan's longjmp() looked after the section's frames, not those below it. */
@@ -137,6 +143,9 @@ COLD void tools_leave_slow(bool jumped)
 
 COLD void tools_thread_gone_slow(void)
 {
+	if (outside.own_size)
+		__lsan_unregister_root_region(outside.own_bottom, outside.own_size);
+	outside.own_size = 0;
 	if (!outside.section_fake_stack)
 		return;
 	/* ASan gives back the one that is left for good. */
