@@ -68,15 +68,16 @@ ifdef WATCH
 
 TOOL_O	:= $(O)/tests/tools
 
-# A test reads dead stack, and the frames of others: that is what it is for. What it
-# has on the heap, and the library's own frames, are watched as ever.
-asan-blind := --param asan-stack=0
+# A test reads dead stack and the frames of others, and writes to NULL for a SIGSEGV:
+# that is what it is for. The library, and what a test has on the heap, are watched.
+asan-blind := --param asan-stack=0 -fno-sanitize=null,integer-divide-by-zero
 $(SELFTEST_O)/%.o: ALL_CFLAGS += $($(WATCH)-blind)
 $(SELFTEST_O)/%.o: ALL_CXXFLAGS += $($(WATCH)-blind)
 
 # A SIGSEGV that a test expects, or that kills it, is one: no report instead.
-export ASAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
-export TSAN_OPTIONS := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
+no-report := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
+export ASAN_OPTIONS := $(no-report):use_sigaltstack=0
+export TSAN_OPTIONS := $(no-report)
 export UBSAN_OPTIONS := print_stacktrace=1:handle_segv=0
 
 # memfd_secret is a system call that Valgrind does not know.
