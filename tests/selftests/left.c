@@ -14,7 +14,7 @@
 
 #define PAGE 4096
 /* As long as no mapping of the library is. */
-#define LARGEST ((uintptr_t)1 << 40)
+#define LARGEST ((uintptr_t)1 << 36)
 
 uint64_t pattern;
 
