@@ -73,9 +73,7 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  * it is:
  *
  *   - a signal handler on an alternate stack of the program's runs there, in
- *     ordinary memory; that stack is wiped when the section ends. A handler that
- *     runs on one must not begin such a section: a second signal would take its
- *     place;
+ *     ordinary memory; that stack is wiped when the section ends;
  *   - the sign does not tell of a softirq that used the vector registers, nor, from
  *     Linux 7.3 on, of a switch while the section waited in a system call, nor of an
  *     interrupt, which leaves the general registers where the thread's next way into
@@ -179,7 +177,8 @@ struct lethe_report {
  * fn ends the section by returning; by a C++ exception, pthread_exit() or the
  * thread's cancellation, which pass through it; or with the process. A longjmp()
  * out of it leaves the section unerased until this thread's next lethe_do(), its
- * lethe_wipe_thread(), or its end. fork() inside is an error (see
+ * lethe_wipe_thread(), or its end. (One that was begun on a context's own stack is
+ * found by lethe_wipe_thread() alone; until then a section is -EBUSY.) fork() inside is an error (see
  * LETHE_REFUSE_FORK); vfork, posix_spawn, system and popen are fine.
  *
  * On the module a hibernation of the machine revokes all secret pages. The next
@@ -189,7 +188,9 @@ struct lethe_report {
  * A signal handler that interrupts the section is not part of it
  * (lethe_enabled() is false there) but runs on secret memory, and is erased with
  * it: on the section's stack, or, if it was installed with SA_ONSTACK, on a
- * secret stack that stands in for the program's alternate one until the end.
+ * secret stack that stands in for the program's alternate one until the end. An
+ * alternate stack that the section itself sets stays, and is wiped; one that it
+ * sets, uses and replaces once more before its end is not found.
  *
  * Return: 0; or a negative errno, and fn was *not* run: -EINVAL (fn is NULL, an
  * unknown flag or level, a stack_size out of range; or LETHE_BACKEND or
@@ -197,7 +198,8 @@ struct lethe_report {
  * library, which ask for what it has not), -ENOMEM (no memory, or
  * RLIMIT_MEMLOCK is too small for a stack), -EOPNOTSUPP (the backend that
  * LETHE_BACKEND names is not there, or more is required than this machine has),
- * -EBUSY (called while this thread has a section open, from a stack that is
+ * -EMFILE or -ENFILE (no descriptor is free to make a stack with, or to find out what
+ * backend there is; nothing is decided by it, and the next call asks again), -EBUSY (called while this thread has a section open, from a stack that is
  * neither that section's nor the thread's own: a signal handler or a context; or
  * by a handler that interrupts the beginning or the end of a section).
  */
