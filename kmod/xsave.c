@@ -9,6 +9,7 @@
  */
 #include <linux/align.h>
 #include <linux/bitops.h>
+#include <linux/cache.h>
 #include <linux/init.h>
 #include <linux/sched.h>
 #include <linux/string.h>
@@ -31,9 +32,9 @@ static struct {
 	u32 size;
 	u32 offset;	/* in the standard format */
 	bool aligned;
-} components[LAST + 1];
+} components[LAST + 1] __ro_after_init;
 
-static bool known;
+static bool known __ro_after_init;
 
 /* Which of them the area has, beside x87 and SSE. */
 static u64 described(const struct fpstate *fpstate)
