@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Two tasks that had a secret in every register, slept so, zeroed them and sleep
- * again: one as it is, one after LETHE_WIPE_REGISTERS. What the kernel has kept
- * of either is for the machine to show, whose memory is written down by itself
- * once this has said so. It looks for nothing.
+ * Three tasks that had a secret in every register, slept so, zeroed them and sleep
+ * again: one as it is; one after LETHE_WIPE_REGISTERS; and one that was not switched
+ * away from between the zeroing and the call, so that nothing had been saved since.
+ * What the kernel has kept of each is for the machine to show, whose memory is
+ * written down by itself once this has said so. It looks for nothing.
  *
  * Prints a NEEDLE line for each, and then executes xchg %bx, %bx: to Bochs a
  * breakpoint, to everything else nothing.
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/lethe.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +31,14 @@ static void die(const char *what)
 	exit(1);
 }
 
+#define MOMENT ((struct timespec){ 0, 50 * 1000 * 1000 })
+
+enum what { KEPT, WIPED, WIPED_AT_ONCE };
+
 /* Switched away from with full registers, and zeroes them when it is back. */
 static void sleep_and_zero(uint64_t *secret)
 {
-	struct timespec length = { 0, 50 * 1000 * 1000 };
+	struct timespec length = MOMENT;
 	long number = SYS_nanosleep;
 
 	registers_fill(secret);
@@ -46,20 +50,19 @@ static void sleep_and_zero(uint64_t *secret)
 			 : "+a"(number)
 			 : "D"(&length), "S"(0), "r"(secret)
 			 : "rcx", "r8", "r9", "r10", "r11", "memory");
-	nanosleep(&length, NULL);
 }
 
-static void wipe(void)
+static void wipe(int device)
 {
 	struct lethe_wipe args = { .size = sizeof(args), .flags = LETHE_WIPE_REGISTERS };
-	int fd = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
 
-	if (ioctl(fd, LETHE_IOC_WIPE, &args))
+	if (ioctl(device, LETHE_IOC_WIPE, &args))
 		die("LETHE_WIPE_REGISTERS");
 }
 
-static void child(const char *name, bool wiped, int to)
+static void child(const char *name, enum what what, int to)
 {
+	int device = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
 	struct needle needle;
 	uint64_t secret;
 
@@ -67,15 +70,17 @@ static void child(const char *name, bool wiped, int to)
 	    needle_make(&needle, name, &secret, sizeof(secret)))
 		die("a secret");
 	sleep_and_zero(&secret);
-	if (wiped)
-		wipe();
+	if (what != WIPED_AT_ONCE)
+		nanosleep(&MOMENT, NULL);
+	if (what != KEPT)
+		wipe(device);
 	if (needle_write(to, &needle))
 		die("a needle");
 	for (;;)
 		pause();
 }
 
-static void start(const char *name, bool wiped)
+static void start(const char *name, enum what what)
 {
 	struct needle needle;
 	int ends[2];
@@ -87,7 +92,7 @@ static void start(const char *name, bool wiped)
 	if (pid < 0)
 		die("fork");
 	if (!pid)
-		child(name, wiped, ends[1]);
+		child(name, what, ends[1]);
 	close(ends[1]);
 	if (needle_read(ends[0], &needle) != 1)
 		die(name);
@@ -102,9 +107,10 @@ int main(void)
 	registers_look();
 	if (registers_have != HAVE_AVX)
 		die("registers of AVX and no more");
-	start("kept", false);
-	start("wiped", true);
-	/* Both have come to rest by then. */
+	start("kept", KEPT);
+	start("wiped", WIPED);
+	start("at-once", WIPED_AT_ONCE);
+	/* All have come to rest by then. */
 	nanosleep(&moment, NULL);
 	tcdrain(STDOUT_FILENO);
 	__asm__ volatile("xchg %%bx, %%bx" : : : "memory");

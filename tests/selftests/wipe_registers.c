@@ -21,6 +21,8 @@
 #define AREA 16384
 #define HEADER 512 /* where XSTATE_BV is */
 #define ROUNDS 2000
+#define LONG ((size_t)8 << 20)
+#define LONG_ROUNDS 100
 
 static unsigned char before[AREA] __attribute__((aligned(64)));
 static unsigned char after[AREA] __attribute__((aligned(64)));
@@ -157,7 +159,7 @@ static bool same(void)
 	return good;
 }
 
-static size_t rounds_kept(uint32_t flags, void *start, size_t length)
+static size_t rounds_kept(int rounds, uint32_t flags, void *start, size_t length)
 {
 	struct lethe_wipe args = {
 		.size = sizeof(args),
@@ -167,7 +169,7 @@ static size_t rounds_kept(uint32_t flags, void *start, size_t length)
 	};
 	size_t kept = 0;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		long ret;
 
 		fill();
@@ -208,11 +210,11 @@ static void test_kept(void)
 	static unsigned char bytes[PAGE];
 	size_t kept;
 
-	kept = rounds_kept(LETHE_WIPE_REGISTERS, NULL, 0);
+	kept = rounds_kept(ROUNDS, LETHE_WIPE_REGISTERS, NULL, 0);
 	tap_ok(kept == ROUNDS,
 	       "x87, vector and mask registers, MXCSR and FCW keep their values (%zu of %d)",
 	       kept, ROUNDS);
-	kept = rounds_kept(LETHE_WIPE_REGISTERS | LETHE_WIPE_RANGE, bytes, PAGE);
+	kept = rounds_kept(ROUNDS, LETHE_WIPE_REGISTERS | LETHE_WIPE_RANGE, bytes, PAGE);
 	tap_ok(kept == ROUNDS, "with a range too (%zu of %d)", kept, ROUNDS);
 }
 
@@ -236,6 +238,7 @@ static void test_switched(void)
 	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { 0 };
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 	cpu_set_t all, one;
+	unsigned char *range;
 	pthread_t thread;
 	size_t kept;
 	int cpu = sched_getcpu();
@@ -248,14 +251,22 @@ static void test_switched(void)
 		tap_bail("pthread_create failed");
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
-	kept = rounds_kept(LETHE_WIPE_REGISTERS, NULL, 0);
+	kept = rounds_kept(ROUNDS, LETHE_WIPE_REGISTERS, NULL, 0);
+	tap_ok(kept == ROUNDS,
+	       "and beside another thread on its CPU, with signals every millisecond (%zu of %d)",
+	       kept, ROUNDS);
+	/* So long that it is switched away from in the middle of the call. */
+	range = must_map_plain(LONG);
+	memset(range, 1, LONG);
+	kept = rounds_kept(LONG_ROUNDS, LETHE_WIPE_REGISTERS | LETHE_WIPE_RANGE, range,
+			   LONG);
+	munmap(range, LONG);
 	setitimer(ITIMER_REAL, &never, NULL);
 	over = true;
 	pthread_join(thread, NULL);
 	sched_setaffinity(0, sizeof(all), &all);
-	tap_ok(kept == ROUNDS,
-	       "and beside another thread on its CPU, with signals every millisecond (%zu of %d)",
-	       kept, ROUNDS);
+	tap_ok(kept == LONG_ROUNDS, "and where another runs within the call (%zu of %d)",
+	       kept, LONG_ROUNDS);
 }
 
 static void test_segments(void)
@@ -301,7 +312,7 @@ int main(void)
 	if (!have_xsave())
 		tap_skip_all("XSAVE");
 	look();
-	tap_plan(11);
+	tap_plan(12);
 	test_takes();
 	test_kept();
 	test_switched();

@@ -6,8 +6,9 @@ erases it, on an emulator that models it: QEMU's writes every component each tim
     bochs.py [options of vm.py test] -- PROGRAM
 
 The program (tests/residue/stale.c) prints what to search for, a needle named
-"kept", the control, and one named "wiped", and then executes `xchg %bx, %bx`,
-where Bochs's debugger stops and writes the memory down. One processor, with AVX.
+"kept", the control, one named "wiped" and one named "at-once", and then executes
+`xchg %bx, %bx`, where Bochs's debugger stops and writes the memory down. One
+processor, with AVX.
 
 The exit status is that of vm.py.
 """
@@ -172,16 +173,18 @@ def judge(options, directory):
     bad = klog.scan(console, klog.read_allowed(
         klog.ALLOW_FILE.read_text('utf-8')), whole=False)
 
-    kept, wiped = found.get('kept', 0), found.get('wiped')
+    kept, wiped, at_once = map(found.get, ('kept', 'wiped', 'at-once'))
     points = [
         (not lost, 'the emulated machine comes to the breakpoint',
          [f'LOST: {lost}'] if lost else []),
         ('insmod 0' in console.splitlines(), 'lethe.ko loads', []),
-        (kept > 0, 'registers that were full at a switch, zeroed, and switched '
+        (bool(kept), 'registers that were full at a switch, zeroed, and switched '
          f'from again: the kernel keeps what they held ({kept} copies in '
          f'{_SEARCHED} bytes)', []),
         (wiped == 0, 'after LETHE_WIPE_REGISTERS it keeps nothing of it '
          f'({wiped} copies)', []),
+        (at_once == 0, 'nor where nothing had been saved since the zeroing '
+         f'({at_once} copies)', []),
         (not bad, "the kernel's log is clean", bad),
     ]
     text = tap.write(points, [f'Linux {image.release}, Bochs, Haswell'])
