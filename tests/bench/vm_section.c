@@ -18,6 +18,12 @@
 #define OPS 100
 #define SIGNAL_STACK (32 * 1024)
 
+/*
+ * A small one: to look through a large one takes the emulator ten times as long as what
+ * is asked here, and varies by as much.
+ */
+#define STACK (8 * 1024)
+
 /* A number of the module's that means nothing to it. */
 #define NOTHING _IO(LETHE_IOC_MAGIC, 0xff)
 
@@ -26,7 +32,8 @@ static int device;
 static void run_fast(void (*op)(void *), const struct lethe_options *options)
 {
 	static const struct lethe_options fast = { .size = sizeof(fast),
-						   .flags = LETHE_FAST };
+						   .flags = LETHE_FAST,
+						   .stack_size = STACK };
 
 	(void)options;
 	run_in_section(op, &fast);
@@ -34,8 +41,11 @@ static void run_fast(void (*op)(void *), const struct lethe_options *options)
 
 static void run_default(void (*op)(void *), const struct lethe_options *options)
 {
+	static const struct lethe_options usual = { .size = sizeof(usual),
+						    .stack_size = STACK };
+
 	(void)options;
-	run_in_section(op, NULL);
+	run_in_section(op, &usual);
 }
 
 static void run_with_ioctl(void (*op)(void *), const struct lethe_options *options)
