@@ -113,6 +113,47 @@ Test(overwrite, leaves_every_register_erased)
 	}
 }
 
+static uint64_t before_it = 0x0123456789abcdefULL;
+
+static void attempt(void *arg)
+{
+	struct timespec sleep = { .tv_nsec = 1 };
+	struct rusage before, after;
+
+	(void)arg;
+	registers_fill(&before_it);
+	result = overwrite_attempt(&before, &after, &sleep);
+}
+
+/*
+ * An instruction for registers that are not there is SIGILL. Where they are, they
+ * show it: those that no shorter register is a part of are as they were.
+ */
+Test(overwrite, has_no_instruction_for_registers_that_there_are_not)
+{
+	static struct registers left;
+	int vectors;
+
+	for (vectors = registers_vectors; vectors >= VECTORS_SSE; vectors--) {
+		registers_vectors = (uint8_t)vectors;
+		registers_after(attempt, NULL, &left);
+		cr_assert_eq(result, 0);
+		for (const struct register_class *class = register_classes; class->name;
+		     class ++) {
+			bool there = class->needs == HAVE_SSE ||
+				     (class->needs == HAVE_AVX && vectors) ||
+				     vectors == VECTORS_AVX512;
+
+			if ((int)registers_have < class->needs ||
+			    !strncmp(class->name, "zmm0", 4))
+				continue;
+			cr_assert_eq(registers_holding(&left, class, before_it),
+				     there ? 0 : class->count, "%s at %d", class->name,
+				     vectors);
+		}
+	}
+}
+
 Test(overwrite, leaves_the_thread_as_it_was)
 {
 	sigset_t mask, after;

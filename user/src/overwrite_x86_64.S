@@ -44,7 +44,8 @@ overwrite_attempt:
 	movzbl	registers_vectors(%rip), %eax
 	cmpl	$VECTORS_AVX, %eax
 	jb	.Lsse
-	je	.Lavx
+	cmpl	$VECTORS_AVX512, %eax
+	jb	.Lavx
 	.irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
 	vbroadcastsd junk(%rip), %zmm\n
 	.endr
