@@ -144,7 +144,8 @@ static void *report_stack(void *arg)
 
 static void test_attributes(void)
 {
-	static char own_stack[256 * 1024] __attribute__((aligned(4096)));
+	/* TSan asks for 900 KiB. */
+	static char own_stack[1024 * 1024] __attribute__((aligned(4096)));
 	pthread_attr_t attributes;
 	void *used = NULL;
 	struct part part;
