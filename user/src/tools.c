@@ -4,8 +4,10 @@
  * every build of the library is the same one: the sanitizers' functions are weak,
  * and Valgrind's requests are instructions that do nothing on a processor.
  */
-#include "tools.h"
+#include <pthread.h>
+
 #include "internal.h"
+#include "tools.h"
 
 #define WEAK __attribute__((weak))
 
@@ -109,10 +111,18 @@ static void asan_switch(void **fake_stack, const void *bottom, size_t size,
 	outside.size = old_size;
 }
 
+/*
+ * A thread that is cancelled asynchronously between the two halves, or before what
+ * is noted of them holds, would end its section with a switch in a switch, at which
+ * ASan ends the process.
+ */
 COLD void tools_enter_slow(const struct stack *stack)
 {
+	int cancellable;
+
 	if (!(tools_here & TOOLS_ASAN) || outside.entered)
 		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
 	outside.entered = true;
 	asan_switch(&outside.fake_stack, stack->start, stack->size,
 		    outside.section_fake_stack);
@@ -125,20 +135,24 @@ COLD void tools_enter_slow(const struct stack *stack)
 		outside.own_size = outside.size;
 		__lsan_register_root_region(outside.own_bottom, outside.own_size);
 	}
+	pthread_setcancelstate(cancellable, NULL);
 }
 
 COLD void tools_leave_slow(bool jumped)
 {
 	const char *here = __builtin_frame_address(0), *bottom = outside.bottom;
 	size_t size = outside.size;
+	int cancellable;
 
 	if (!outside.entered)
 		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
 	asan_switch(&outside.section_fake_stack, bottom, size, outside.fake_stack);
 	outside.entered = false;
 	/* ASan's longjmp() looked after the section's frames, not those below it. */
 	if (jumped && (size_t)(here - bottom) < size)
 		__asan_unpoison_memory_region(bottom, (size_t)(here - bottom));
+	pthread_setcancelstate(cancellable, NULL);
 }
 
 COLD void tools_thread_gone_slow(void)
