@@ -19,7 +19,7 @@ void late_inside(void)
 	count_call();
 }
 
-static void (*resolve(void))(void)
+__attribute__((used)) static void (*resolve(void))(void)
 {
 	late_resolved++;
 	return count_call;

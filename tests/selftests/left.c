@@ -27,11 +27,12 @@ void pattern_new(void)
 __attribute__((noinline)) uintptr_t fill_frame(void)
 {
 	volatile uint64_t frame[FRAME_WORDS];
+	uintptr_t where = (uintptr_t)frame;
 	size_t i;
 
 	for (i = 0; i < FRAME_WORDS; i++)
 		frame[i] = pattern;
-	return (uintptr_t)frame;
+	return where;
 }
 
 void fill_frame_at(void *where)

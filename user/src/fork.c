@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "tools.h"
 
 /* libc's own fork(). */
 pid_t __fork(void);
@@ -96,6 +97,7 @@ static void *below_entry(void)
 PUBLIC pid_t fork(void)
 {
 	pid_t pid = -1;
+	char *below;
 
 	if (likely(!in_section()))
 		return __fork();
@@ -103,6 +105,9 @@ PUBLIC pid_t fork(void)
 		errno = EPERM;
 		return -1;
 	}
-	section_call(fork_and_abort, &pid, below_entry());
+	below = below_entry();
+	/* Where the call leaves its return address, on what was no frame's yet. */
+	tools_look(below - sizeof(void *), sizeof(void *));
+	section_call(fork_and_abort, &pid, below);
 	return pid;
 }
