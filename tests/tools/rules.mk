@@ -97,7 +97,10 @@ WATCH_BACKENDS := mlock
 # is the code of the other.
 LIBRARY_SELFTESTS := $(filter-out threads cancel forking %_static,$(LIBRARY_SELFTESTS))
 endif
+# What a test finds in dead stack is undefined, and all that it then says of it.
+# Where a handler returns to what faulted, registers must be as they were there.
 valgrind-under := valgrind -q --error-exitcode=99 --undef-value-errors=no \
+	--vex-iropt-register-updates=allregs-at-mem-access \
 	--suppressions=tests/tools/valgrind.supp
 UNDER := $(if $(filter asan tsan valgrind,$(WATCH)), \
 	tests/tools/silent.sh $(WATCH) $($(WATCH)-under))
