@@ -126,14 +126,16 @@ $(SELFTEST_ALONE): tests/selftests/alone.sh \
 
 # Natively, on each fallback; on the module in the virtual machine. UNDER is what
 # runs the program, if anything does.
+SELFTEST_SECONDS := 120
 SELFTEST_TAP := $(FALLBACKS:%=$(O)/tap/selftests-%.tap)
 $(SELFTEST_TAP): $(O)/tap/selftests-%.tap: \
 		$(addprefix $(SELFTEST_O)/,$(LIBRARY_SELFTESTS)) .FORCE
 	$(call say,TEST,selftests on $*)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)for test in $(LIBRARY_SELFTESTS); do \
-		LETHE_BACKEND=$* timeout 120 $(UNDER) $(SELFTEST_O)/$$test >>$@ || \
-			echo "# $$test ended with status $$?" >>$@; \
+		LETHE_BACKEND=$* timeout -k 9 $(SELFTEST_SECONDS) $(UNDER) \
+			$(SELFTEST_O)/$$test >>$@ || \
+			tests/selftests/status.sh $$test $$? >>$@; \
 	done
 
 SELFTEST_STORM_TAP := $(O)/tap/selftests-storm.tap
@@ -141,6 +143,7 @@ SELFTEST_TAP += $(SELFTEST_STORM_TAP)
 $(SELFTEST_STORM_TAP): $(SELFTEST_STORM) .FORCE
 	$(call say,TEST,sections under two timers)
 	$(Q)mkdir -p $(@D) && rm -f $@
-	$(Q)timeout 120 $(UNDER) $< >$@ || grep -v '^ok' $@
+	$(Q)timeout -k 9 $(SELFTEST_SECONDS) $(UNDER) $< >$@ || \
+		tests/selftests/status.sh $(<F) $$? >>$@
 
 -include $(wildcard $(SELFTEST_O)/*.d)
