@@ -106,10 +106,13 @@ UNDER := $(if $(filter asan tsan valgrind,$(WATCH)), \
 	tests/tools/silent.sh $(WATCH) $($(WATCH)-under))
 
 # With the tools that find mistakes, that they do; with the compilers, all that
-# is not about the machine.
+# is not about the machine. The unit tests are linked with the library's files and
+# know what others do not, so ASan has them too; liblethe-malloc's are of a malloc()
+# that is not there under it, and Criterion does not start under TSan.
+asan-unit := $(FALLBACKS:%=$(O)/tap/unit-%.tap)
 WATCH_TAP := $(WATCH_BACKENDS:%=$(O)/tap/selftests-%.tap) \
 	$(if $(filter $(COMPILERS),$(WATCH)),$(foreach b,$(WATCH_BACKENDS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap), \
-		$(O)/tap/watch.tap)
+		$(O)/tap/watch.tap $($(WATCH)-unit))
 
 $(TOOL_O)/sections: tests/tools/sections.cpp $(O)/lib/liblethe.so
 	$(call say,CXX,$<)
