@@ -337,6 +337,9 @@ static int cancel_many_in_child(void *arg)
 	return secret_bytes() ? 3 : 0;
 }
 
+/* There when the library is instrumented; this file then is not. */
+extern void __tsan_init(void) __attribute__((weak));
+
 static void test_many(void)
 {
 	void *(*fn)(void *) = cancelled_inside;
@@ -346,6 +349,12 @@ static void test_many(void)
 	tap_ok(exited_with(&ended, 0),
 	       "500 threads cancelled at random moments of functions in sections: erased, and the pool is whole (%s)",
 	       how_ended(&ended));
+	/* A thread cancelled in TSan's runtime never unlocks what its successor locks. */
+	if (__tsan_init) {
+		tap_skip("a runtime whose locks survive it, which TSan's is not",
+			 "500 cancelled at random moments");
+		return;
+	}
 	fn = cancelled_anywhere;
 	run_child(cancel_many_in_child, &fn, &ended);
 	tap_ok(exited_with(&ended, 0),
