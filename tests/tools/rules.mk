@@ -79,9 +79,10 @@ $(SELFTEST_O)/%.o: ALL_CXXFLAGS += $($(WATCH)-blind)
 
 # A SIGSEGV that a test expects, or that kills it, is one: no report instead.
 no-report := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0
-export ASAN_OPTIONS := $(no-report):use_sigaltstack=0
+# A status of their own, for silent.sh: 1 is a test's that failed.
+export ASAN_OPTIONS := $(no-report):use_sigaltstack=0:exitcode=99
 export TSAN_OPTIONS := $(no-report)
-export UBSAN_OPTIONS := print_stacktrace=1:handle_segv=0
+export UBSAN_OPTIONS := print_stacktrace=1:handle_segv=0:exitcode=99
 
 # memfd_secret is a system call that Valgrind does not know. A compiler changes
 # nothing of what a backend does: one will do, in C the same on both.
