@@ -38,6 +38,8 @@
 #define KIB ((size_t)1024)
 #define MIB ((size_t)1024 * KIB)
 
+#define CACHE_LINE 64
+
 /* x86-64 has no other, and the module says so in QUERY. */
 #define PAGE ((size_t)4096)
 
@@ -130,7 +132,8 @@ bool space_lost(const void *p);
  * @watched: the number that a tool knows it by
  * @downwards: it was wiped in this direction last
  *
- * All zero but while something runs on it.
+ * All zero but while something runs on it. The description is written at each wipe:
+ * no two threads' share a cache line.
  */
 struct stack {
 	struct stack *next;
@@ -139,7 +142,7 @@ struct stack {
 	unsigned int generation;
 	unsigned long watched;
 	bool downwards;
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 #define STACK_SIZE (256 * KIB)
 /* Room for a frame with every register of today's processors in it. */
