@@ -33,8 +33,8 @@ VM_TAP := $(filter-out $(O)/tap/vm-library-%-plain.tap,$(VM_TAP))
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
 LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
-FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section limits exception jump forking \
-	signal_section signal_residue signal_context)
+FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section options report limits exception jump \
+	forking signal_section signal_residue signal_context)
 DEVICE_PROGRAMS := $(DEVICE_SELFTESTS:%=$(SELFTEST_O)/%)
 # Programs as vm.py takes them, one after the other. then: what stands between.
 then := ';'

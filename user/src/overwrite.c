@@ -31,6 +31,8 @@
 #define AVX512 (1U << 5 | 1U << 6 | 1U << 7)
 /* Rights to pages: no register that data passes through. */
 #define PROTECTION_KEYS (1U << 9)
+/* MPX's bounds: saved, but since Linux 5.6 nothing switches them on. */
+#define BOUNDS (1U << 3 | 1U << 4)
 #define TILE_CONFIG (1U << 17)
 #define TILE_DATA (1U << 18)
 
@@ -53,7 +55,7 @@
 
 bool overwrite_knows(uint64_t components, int vectors)
 {
-	uint64_t known = X87_AND_SSE | PROTECTION_KEYS;
+	uint64_t known = X87_AND_SSE | PROTECTION_KEYS | BOUNDS;
 
 	if (vectors >= VECTORS_AVX)
 		known |= AVX;
