@@ -6,7 +6,6 @@
  * from being chosen; the next call asks again then.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,13 +117,14 @@ static int choose(void)
 
 static COLD int choose_once(void)
 {
-	int err = __atomic_load_n(&choice_error, __ATOMIC_RELAXED), cancellable;
+	int err = __atomic_load_n(&choice_error, __ATOMIC_RELAXED);
+	struct cancellable was;
 
 	if (err)
 		return err;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+	cancel_hold(&was);
 	err = choose();
-	pthread_setcancelstate(cancellable, NULL);
+	cancel_release(&was);
 	if (err && !is_shortage(err))
 		__atomic_store_n(&choice_error, err, __ATOMIC_RELAXED);
 	return err;

@@ -4,6 +4,7 @@
  *
  * Layers, each of which calls only those above it:
  *	message.c wipe.c	a line to stderr, an abort; wiping, copying
+ *	cancel.c	no cancellation of the thread for a while
  *	tools.c		ASan and Valgrind are told of stacks
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
@@ -54,6 +55,19 @@ COLD _Noreturn void die(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* wipe.c: memcpy(), which would leave the last of it in vector registers. */
 void copy_secret(void *to, const void *from, size_t length);
+
+/**
+ * struct cancellable - whether, and how, a thread can be cancelled
+ * @state: see pthread_setcancelstate(3)
+ * @type: see pthread_setcanceltype(3)
+ */
+struct cancellable {
+	int state, type;
+};
+
+/* cancel.c: not in between; after it as it was. Nests. */
+void cancel_hold(struct cancellable *was);
+void cancel_release(const struct cancellable *was);
 
 /**
  * struct backend - where secret pages come from

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/lethe.h>
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -22,17 +21,18 @@ static int device = UNKNOWN;
 static int open_device(void)
 {
 	struct lethe_query query = { .size = sizeof(query) };
-	int fd, cancellable, expected = UNKNOWN;
+	struct cancellable was;
+	int fd, expected = UNKNOWN;
 
 	/* A section's end is no place to be cancelled at. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+	cancel_hold(&was);
 	fd = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd >= 0 && (ioctl(fd, LETHE_IOC_QUERY, &query) < 0 ||
 			!(query.features & LETHE_FEATURE_WIPE_REGISTERS))) {
 		close(fd);
 		fd = -1;
 	}
-	pthread_setcancelstate(cancellable, NULL);
+	cancel_release(&was);
 	if (!__atomic_compare_exchange_n(&device, &expected, fd < 0 ? NONE : fd, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
 	    fd >= 0) {

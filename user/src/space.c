@@ -188,8 +188,9 @@ static void *find_place(size_t length, size_t guard)
 void *space_map(size_t length, size_t guard)
 {
 	const struct backend *backend;
+	struct cancellable was;
 	void *start = NULL;
-	int err, cancellable;
+	int err;
 
 	backend = backend_get(&err);
 	if (!backend) {
@@ -202,7 +203,7 @@ void *space_map(size_t length, size_t guard)
 	}
 
 	/* A backend's close() is where a thread may be cancelled: not with the lock. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+	cancel_hold(&was);
 	pthread_mutex_lock(&lock);
 	err = lethe_space_size ? 0 : make_reservation();
 	if (err)
@@ -215,7 +216,7 @@ void *space_map(size_t length, size_t guard)
 	}
 out:
 	pthread_mutex_unlock(&lock);
-	pthread_setcancelstate(cancellable, NULL);
+	cancel_release(&was);
 	if (err) {
 		errno = -err;
 		return NULL;

@@ -4,10 +4,8 @@
  * every build of the library is the same one: the sanitizers' functions are weak,
  * and Valgrind's requests are instructions that do nothing on a processor.
  */
-#include <pthread.h>
-
-#include "internal.h"
 #include "tools.h"
+#include "internal.h"
 
 #define WEAK __attribute__((weak))
 
@@ -118,11 +116,11 @@ static void asan_switch(void **fake_stack, const void *bottom, size_t size,
  */
 COLD void tools_enter_slow(const struct stack *stack)
 {
-	int cancellable;
+	struct cancellable was;
 
 	if (!(tools_here & TOOLS_ASAN) || outside.entered)
 		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+	cancel_hold(&was);
 	outside.entered = true;
 	asan_switch(&outside.fake_stack, stack->start, stack->size,
 		    outside.section_fake_stack);
@@ -135,24 +133,24 @@ COLD void tools_enter_slow(const struct stack *stack)
 		outside.own_size = outside.size;
 		__lsan_register_root_region(outside.own_bottom, outside.own_size);
 	}
-	pthread_setcancelstate(cancellable, NULL);
+	cancel_release(&was);
 }
 
 COLD void tools_leave_slow(bool jumped)
 {
 	const char *here = __builtin_frame_address(0), *bottom = outside.bottom;
 	size_t size = outside.size;
-	int cancellable;
+	struct cancellable was;
 
 	if (!outside.entered)
 		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+	cancel_hold(&was);
 	asan_switch(&outside.section_fake_stack, bottom, size, outside.fake_stack);
 	outside.entered = false;
 	/* ASan's longjmp() looked after the section's frames, not those below it. */
 	if (jumped && (size_t)(here - bottom) < size)
 		__asan_unpoison_memory_region(bottom, (size_t)(here - bottom));
-	pthread_setcancelstate(cancellable, NULL);
+	cancel_release(&was);
 }
 
 COLD void tools_thread_gone_slow(void)
