@@ -25,7 +25,7 @@
 
 /* Published: these sizes never shrink, and grow with LETHE_ABI_VERSION. */
 static_assert(sizeof(struct lethe_create) == 16);
-static_assert(sizeof(struct lethe_wipe) == 40);
+static_assert(sizeof(struct lethe_wipe) == 56);
 static_assert(sizeof(struct lethe_query) == 112);
 
 /* The shortest form that was ever published. */
@@ -76,6 +76,7 @@ static long create(void __user *uargs)
 static long wipe(void __user *uargs)
 {
 	struct lethe_wipe __user *out = uargs;
+	const size_t results = offsetof(struct lethe_wipe, wiped);
 	struct lethe_wipe args;
 	ssize_t usize;
 	int err;
@@ -88,7 +89,9 @@ static long wipe(void __user *uargs)
 		return err;
 
 	err = lethe_wipe_run(&args);
-	if (put_user(args.wiped, &out->wiped))
+	/* As many of them as the caller knows. */
+	if (copy_to_user(&out->wiped, &args.wiped,
+			 min_t(size_t, usize, sizeof(args)) - results))
 		return -EFAULT;
 	return err;
 }

@@ -29,7 +29,7 @@
 #endif
 
 /* The ABI's version: raised when a structure or a code is added. */
-#define LETHE_ABI_VERSION	3
+#define LETHE_ABI_VERSION	4
 
 #define LETHE_DEVICE		"/dev/lethe"
 
@@ -73,40 +73,78 @@ struct lethe_create {
 	__u64 length;
 };
 
-/* What LETHE_IOC_WIPE wipes: one of these, or both. */
+/* What LETHE_IOC_WIPE wipes: one of these, or several, in this order. */
 #define LETHE_WIPE_RANGE	(1U << 0)	/* [start, start + length) */
-#define LETHE_WIPE_REGISTERS	(1U << 1)	/* the register residue */
+#define LETHE_WIPE_REGISTERS	(1U << 1)	/* the register residue: last */
+#define LETHE_WIPE_DEAD_STACK	(1U << 2)	/* below the stack pointer */
+#define LETHE_WIPE_SIGSTACK	(1U << 3)	/* the alternate signal stack */
 
 /**
  * struct lethe_wipe - wipe a part of a task
  * @size: sizeof(struct lethe_wipe)
  * @flags: LETHE_WIPE_*
- * @tid: whose; 0 is the caller, and the only one understood so far
+ * @tid: whose, as the caller sees threads' numbers; 0 is the caller
  * @reserved: zero
  * @start: first byte of the range; need not be aligned
  * @length: its bytes; zero is EINVAL. Without LETHE_WIPE_RANGE, both are zero
- * @wiped: returns the bytes of the range that were zeroed, also when the call
- *	fails half-way
+ * @wiped: returns the bytes that were zeroed, also when the call fails half-way,
+ *	as do the next two. What was zero is not counted, if it was left alone
+ * @skipped: returns the bytes that are in memory and were left as they are, since
+ *	the task could not write them itself, or must not (since version 4, as
+ *	what follows)
+ * @dropped: returns the bytes that were swapped out and are given up: zero from
+ *	now on, and never read back
+ *
+ * The task is the caller, a thread of the same process, or one that the caller
+ * traces and has stopped: see ptrace(2). Of whoever else there is or is not, the
+ * call says ESRCH.
  *
  * LETHE_WIPE_RANGE zeroes what is resident of the range and populates nothing:
- * a page that was never touched stays untouched. Bytes that the caller could
- * not write itself (unmapped, read-only, PROT_NONE) are skipped, and missing
- * from @wiped.
+ * a page that was never touched stays untouched, one that is all zero and shared
+ * by copy-on-write stays shared, a huge page stays huge. Pages of private anonymous
+ * memory that are swapped out as a whole are dropped; what is swapped out of
+ * another kind, or in part of the range alone, is read back and zeroed. (Dropping
+ * is as in madvise(MADV_DONTNEED): neither the swap device nor a copy that the
+ * kernel keeps of the page while it is written there is wiped.) Bytes that the
+ * task could not write itself (read-only, PROT_NONE) and those of a shared mapping
+ * of a file on a disk, which would be zeroed there, are skipped.
+ *
+ * LETHE_WIPE_DEAD_STACK (since version 4) does the same from the task's stack
+ * pointer, less the 128 bytes below it that the psABI gives to functions, down to
+ * the start of the mapping that the stack pointer is in, or to the first guard page
+ * (MADV_GUARD_INSTALL) on the way, or, on the alternate signal stack, to its start.
+ * So a stack that is a part of a larger mapping, with something else below it, is
+ * for LETHE_WIPE_RANGE.
+ *
+ * LETHE_WIPE_SIGSTACK (since version 4) does it to the alternate signal stack that
+ * the task has installed, if any; EBUSY while that is in use.
  *
  * LETHE_WIPE_REGISTERS (since version 3) erases what the kernel keeps of values
- * that the caller's registers had and have no more: in the area they are saved
+ * that the task's registers had and have no more: in the area they are saved
  * to, in each component that the processor has; on its kernel stack, all that no
  * frame of this very call lies on; and where the CPU that it is on pushes them at
  * an interrupt. So zero the registers first, and then call. What they do hold
  * stays what it is. Out of its reach are the gap that the kernel leaves in this
  * call's frames if booted with randomize_kstack_offset (up to 1 KiB of the
  * stack, a different one each time), and the registers as they were when the
- * caller was last interrupted on another CPU, until that is interrupted in a
- * program again. With a range, that is wiped first.
+ * task was last interrupted on another CPU, until that is interrupted in a
+ * program again.
+ *
+ * Of another thread of the process, LETHE_WIPE_RANGE is the same memory. All else
+ * is done by that thread itself on its way back to its program, so that it cannot
+ * run there meanwhile. It is made to come: a system call in which it sleeps is
+ * interrupted as by a signal that nobody handles, and so begun again, but for those
+ * that are not (see signal(7)), which return EINTR. The caller waits for it, and
+ * gets EAGAIN where it does not come: in a sleep that signals do not end, waiting
+ * for its vfork(2) child, or in this very call for the caller.
+ *
+ * A tracee that is not stopped is EAGAIN. All is done while it is, but that its
+ * kernel stack is wiped by itself as it goes on, before its program does, or ends.
  *
  * Errors: EINVAL (no flag, an unknown one, length zero, the end wraps round),
  * EFAULT (the range reaches past user space, or the structure cannot be read),
- * ESRCH (a tid that is not the caller's), EINTR (killed; @wiped is true),
+ * ESRCH (no such task, none that the caller may wipe, or one that is ending),
+ * EAGAIN and EBUSY (see above), EINTR (killed), ENOMEM,
  * EOPNOTSUPP (LETHE_WIPE_REGISTERS where the processor's areas are not
  * understood, and there is no LETHE_FEATURE_WIPE_REGISTERS; nothing is wiped),
  * E2BIG.
@@ -119,6 +157,8 @@ struct lethe_wipe {
 	__u64 start;
 	__u64 length;
 	__u64 wiped;
+	__u64 skipped;
+	__u64 dropped;
 };
 
 /* lethe_query.flags */
@@ -129,6 +169,8 @@ struct lethe_wipe {
 #define LETHE_FEATURE_REGIONS	(1ULL << 0)	/* LETHE_IOC_CREATE */
 #define LETHE_FEATURE_WIPE_RANGE (1ULL << 1)	/* LETHE_WIPE_RANGE, the caller */
 #define LETHE_FEATURE_WIPE_REGISTERS (1ULL << 2) /* LETHE_WIPE_REGISTERS, likewise */
+#define LETHE_FEATURE_WIPE_STACKS (1ULL << 3)	/* _DEAD_STACK and _SIGSTACK */
+#define LETHE_FEATURE_WIPE_OTHERS (1ULL << 4)	/* a tid that is not the caller's */
 
 /**
  * struct lethe_query - what the module is and holds
