@@ -73,7 +73,7 @@ static long create(void __user *uargs)
 	return lethe_region_create(args.length);
 }
 
-static long wipe(void __user *uargs)
+static long wipe(void __user *uargs, struct file *door)
 {
 	struct lethe_wipe __user *out = uargs;
 	const size_t results = offsetof(struct lethe_wipe, wiped);
@@ -88,7 +88,7 @@ static long wipe(void __user *uargs)
 	if (err)
 		return err;
 
-	err = lethe_wipe_run(&args);
+	err = lethe_wipe_run(&args, door);
 	/* As many of them as the caller knows. */
 	if (copy_to_user(&out->wiped, &args.wiped,
 			 min_t(size_t, usize, sizeof(args)) - results))
@@ -159,7 +159,8 @@ static long query(void __user *uargs)
 	lethe_block_counts(&count);
 	args.version = LETHE_ABI_VERSION;
 	args.page_size = PAGE_SIZE;
-	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE;
+	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE |
+			LETHE_FEATURE_WIPE_STACKS | LETHE_FEATURE_WIPE_OTHERS;
 	if (lethe_xsave_known())
 		args.features |= LETHE_FEATURE_WIPE_REGISTERS;
 	args.blocks = count.blocks;
@@ -186,7 +187,7 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case CODE(LETHE_IOC_CREATE):
 		return create(uargs);
 	case CODE(LETHE_IOC_WIPE):
-		return wipe(uargs);
+		return wipe(uargs, file);
 	case CODE(LETHE_IOC_QUERY):
 		return query(uargs);
 	default:

@@ -79,6 +79,17 @@ static const struct vm_operations_struct vm_ops = {
 };
 
 /**
+ * lethe_mapping_is_region() - is this a mapping of a region?
+ * @vma: any, with its mmap_lock held
+ *
+ * Return: that.
+ */
+bool lethe_mapping_is_region(const struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &vm_ops;
+}
+
+/**
  * lethe_mappings_init() - no mapping yet
  * @mappings: of a new file
  * @owner: who maps it most likely; stays until lethe_mappings_free()
