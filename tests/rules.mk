@@ -40,7 +40,7 @@ DEVICE_PROGRAMS := $(DEVICE_SELFTESTS:%=$(SELFTEST_O)/%)
 then := ';'
 on-backend = $(foreach p,$(2),$(then) env LETHE_BACKEND=$(1) $(p))
 
-vm-module-options := $(with-module)
+vm-module-options := $(with-module) --timeout 600
 vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(DEVICE_PROGRAMS)),$(then) $(p)) \
 	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS)
