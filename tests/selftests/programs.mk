@@ -11,5 +11,5 @@ WHO := wipe_who wipe_users
 WHO_HEAD := '| of whom | RANGE | DEAD_STACK | SIGSTACK | REGISTERS | tested in |'
 DEVICE_SELFTESTS := device region charge kcore blocks cgroup power $(ROWS)
 # LETHE_IOC_WIPE.
-DEVICE_SELFTESTS += wipe_range wipe_registers wipe_dead_stack wipe_sigstack wipe_threads \
+DEVICE_SELFTESTS += wipe_range wipe_results wipe_swap wipe_registers wipe_dead_stack wipe_sigstack wipe_threads \
 	wipe_absent wipe_storm wipe_tracees $(WHO)
