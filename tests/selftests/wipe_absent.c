@@ -210,15 +210,60 @@ static void test_poller(void)
 	       "a thread that the kernel made in the process: ESRCH");
 }
 
+static int asked_of(pid_t tid, const struct lethe_wipe *how)
+{
+	struct lethe_wipe args = *how;
+
+	args.tid = tid;
+	return call(LETHE_IOC_WIPE, &args);
+}
+
+/* Right and wrong questions: the answer must not say whether somebody is there. */
+static void test_nobody(void)
+{
+	static unsigned char byte = FILL;
+	const struct lethe_wipe right = { .size = sizeof(right) };
+	struct lethe_wipe how[64];
+	size_t nr = 0, same = 0;
+	pid_t pid, none = must_fork();
+
+	if (!none)
+		_exit(0);
+	end_of(none);
+	pid = must_fork();
+	if (!pid)
+		_exit(pause());
+	for (uint32_t flags = 0; flags < 32; flags++) {
+		how[nr] = right;
+		how[nr++].flags = flags;
+		how[nr] = right;
+		how[nr].flags = flags;
+		how[nr].start = flags & 8 ? (uintptr_t)&byte : 1ULL << 63;
+		how[nr++].length = flags & 4 ? 1 : PAGE;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		int err = asked_of(none, &how[i]);
+
+		same += err && err == asked_of(pid, &how[i]) &&
+			err == asked_of(1, &how[i]) && err == asked_of(-5, &how[i]);
+	}
+	kill(pid, SIGKILL);
+	end_of(pid);
+	tap_ok(same == nr && byte == FILL,
+	       "of somebody who may not be wiped it says what it says of nobody (%zu of %zu)",
+	       same, nr);
+}
+
 int main(void)
 {
 	door_open();
 	if (pipe(pipe_ends))
 		tap_bail("pipe: %s", strerror(errno));
-	tap_plan(9);
+	tap_plan(10);
 	test_vfork();
 	test_traced();
 	test_fault();
+	test_nobody();
 	/* Last, since the thread stays. */
 	test_poller();
 	return tap_end();

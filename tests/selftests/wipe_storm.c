@@ -89,6 +89,9 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
+/* Nobody goes while another may still ask for it. */
+static pthread_barrier_t ends;
+
 /* Wipes its neighbour, and has frames of its own to lose. */
 static void *run_wiper(void *which)
 {
@@ -100,6 +103,7 @@ static void *run_wiper(void *which)
 		wipe_one(tids[(own + 1) % THREADS], choices[i % 4]);
 		climb(8, i);
 	}
+	pthread_barrier_wait(&ends);
 	return NULL;
 }
 
@@ -129,6 +133,7 @@ static pthread_t start(void *(*run)(void *), int which)
 static void start_ring(pthread_t threads[THREADS])
 {
 	reset();
+	pthread_barrier_init(&ends, NULL, THREADS);
 	for (int i = 0; i < THREADS; i++)
 		threads[i] = start(run_wiper, i);
 }

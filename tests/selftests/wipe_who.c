@@ -12,19 +12,20 @@
 /* What the call of a target of itself came to. */
 static int own_err;
 static uint32_t own_flag;
+static bool own_number;
 
 static size_t wipe_itself(void)
 {
-	own_err = wipe_of(0, own_flag);
+	own_err = wipe_of(own_number ? target->tid : 0, own_flag);
 	return 0;
 }
 
-static const char *of_itself(uint32_t flag, long by_tid)
+static const char *of_itself(uint32_t flag, long by_number)
 {
-	(void)by_tid;
 	target_begin();
 	shares = true;
 	own_flag = flag;
+	own_number = by_number;
 	target_run(wipe_itself);
 	return verdict(own_err, flag);
 }
@@ -128,6 +129,8 @@ static void *clone_sharing(void *flags)
 	if (clone(run_sharing, must_map_plain(size) + size,
 		  SIGCHLD | CLONE_VM | (int)(intptr_t)flags, NULL) < 0)
 		leave(strerrorname_np(errno));
+	/* What is the thread's own, its thread-local storage, is the child's too. */
+	pause();
 	return NULL;
 }
 
@@ -340,6 +343,7 @@ static const char *of_others_tracee(uint32_t flag, long arg)
 
 static const struct who rows[] = {
 	WHO("the caller", of_itself, "done"),
+	WHO("the caller, by its number", of_itself, "done", .arg = true),
 	WHO("a thread of its process, which spins", of_thread, "done", .arg = true),
 	WHO("a thread of its process, which sleeps", of_thread, "done"),
 	WHO("the first thread of its process", of_first, "done"),
