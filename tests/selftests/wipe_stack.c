@@ -304,7 +304,8 @@ static void test_wipe_thread(void)
 	memset(mapping, 'b', STACK);
 	on_context(&tried, mapping + STACK);
 	tap_ok(!tried.err && !tried.broken && tried.after && all_are(mapping, 'b', STACK),
-	       "lethe_wipe_thread() on a context's stack leaves that alone");
+	       "lethe_wipe_thread() on a context's stack leaves that alone (%d, %zu words of %zu, %u)",
+	       tried.err, tried.after, tried.before, tried.broken);
 	munmap(mapping, 2 * STACK);
 }
 

@@ -57,8 +57,12 @@ static struct bounds find_bounds(const char *here)
 	} else if (stack_contains(thread->signals.stand_in, here)) {
 		bounds.start = thread->signals.stand_in->start;
 		bounds.exact = true;
-	} else if (!sigaltstack(NULL, &now) && now.ss_flags & SS_ONSTACK) {
-		/* It may lie inside the thread's own: so this is asked first. */
+	} else if (!sigaltstack(NULL, &now) &&
+		   (now.ss_flags & (SS_ONSTACK | SS_DISABLE)) == SS_ONSTACK) {
+		/*
+		 * It may lie inside the thread's own: so this is asked first. Both flags
+		 * is what Valgrind says where there was one.
+		 */
 		bounds.start = now.ss_sp;
 	} else if (own_tid() != getpid()) {
 		thread_find_own_stack(thread);
@@ -153,8 +157,11 @@ static int clip(char *here, struct bounds *bounds)
  */
 static char *above_guard(char *low)
 {
-	uintptr_t page = (uintptr_t)__builtin_frame_address(0) & ~(PAGE - 1);
+	char *here = __builtin_frame_address(0);
+	uintptr_t page = (uintptr_t)here & ~(PAGE - 1);
 
+	if (low < here)
+		tools_look(low, (size_t)(here - low));
 	for (; page > (uintptr_t)low; page -= PAGE)
 		if (!resident_can_be_read(page - PAGE))
 			return (char *)page;
