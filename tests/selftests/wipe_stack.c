@@ -340,6 +340,48 @@ static int section_below_fast(void)
 	return section_with(LETHE_WIPE_BELOW | LETHE_FAST);
 }
 
+static void leave_thread(void *arg)
+{
+	pthread_exit(arg);
+}
+
+static int section_left(void)
+{
+	options.flags = LETHE_WIPE_BELOW;
+	report.size = sizeof(report);
+	return lethe_do_with(&options, leave_thread, NULL, &report);
+}
+
+static uintptr_t left_in_thread;
+
+/* The section ends, and wipes, while the thread does. */
+static void *end_in_section(void *arg)
+{
+	left_in_thread = leave_deep(DEPTH);
+	section_left();
+	return arg;
+}
+
+static void test_ending(void)
+{
+	pthread_attr_t attributes;
+	char *stack = map(STACK);
+	pthread_t made;
+	void *result;
+
+	pattern_new();
+	pthread_attr_init(&attributes);
+	pthread_attr_setstack(&attributes, stack, STACK);
+	if (pthread_create(&made, &attributes, end_in_section, stack) ||
+	    pthread_join(made, &result))
+		tap_bail("no thread");
+	pthread_attr_destroy(&attributes);
+	tap_ok(!result && !words_at(left_in_thread),
+	       "by LETHE_WIPE_BELOW of a section that pthread_exit() ends (%zu words)",
+	       words_at(left_in_thread));
+	munmap(stack, STACK);
+}
+
 static void test_below(void)
 {
 	char *mapping = map(2 * STACK);
@@ -430,6 +472,9 @@ static void test_other(void)
 	if (write(other.go[1], &byte, 1) != 1)
 		tap_bail("a pipe");
 	pthread_join(other.thread, NULL);
+	/* It is joined a little before it has ended. */
+	while (!syscall(SYS_tgkill, getpid(), other.tid, 0))
+		usleep(1000);
 	tap_ok(!err_range && page[0] == 'b' && all_are(page + 1, 0, PAGE - 2) &&
 		       page[PAGE - 1] == 'b',
 	       "a range of another thread's memory is wiped (%d)", err_range);
@@ -463,7 +508,7 @@ static void test_errors(void)
 
 int main(void)
 {
-	tap_plan(28);
+	tap_plan(29);
 	test_main();
 	test_threads();
 	test_secret();
@@ -471,6 +516,7 @@ int main(void)
 	test_context();
 	test_wipe_thread();
 	test_below();
+	test_ending();
 	test_other();
 	test_errors();
 	return tap_end();
