@@ -191,6 +191,6 @@ int main(void)
 	calls = calls_of(wipe_dead, 0);
 	say("lethe_wipe_stack()", &calls,
 	    stacks ? calls.wipes == 1 && calls.flags == LETHE_WIPE_DEAD_STACK :
-		     !calls.wipes && calls.nr <= 24);
+		     !calls.wipes && calls.nr <= 64);
 	return tap_end();
 }

@@ -106,7 +106,7 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  * The section's end wipes the dead stack of its caller too: what functions that had
  * returned before it left below lethe_do_with()'s frame, on the thread's own stack or
  * an alternate signal stack, as lethe_wipe_stack() does. With the module that is done
- * in the one call that erases the kernel's copies; without it, by some twenty more system
+ * in the one call that erases the kernel's copies; without it, by some dozens of system
  * calls. LETHE_DONE_BELOW says that it was done: it is not on a stack that the program
  * made for a context, of which nobody knows where it ends. (Such a stack must not lie
  * inside the thread's own, whose lower part is then wiped.)
