@@ -11,6 +11,7 @@
 #include "../selftests/door.h"
 #include "../selftests/knobs.h"
 #include "series.h"
+#include "stack.h"
 #include "vm_section.h"
 
 #ifndef SYS_memfd_secret
@@ -261,5 +262,8 @@ int main(void)
 	bench_threads();
 	bench_live();
 	bench_sections(door);
+	for (unsigned int round = 0; round < rounds; round++)
+		measure_stacks(round);
+	print_stacks();
 	return 0;
 }

@@ -13,6 +13,8 @@ LIBRARY_SELFTESTS += nesting jump threads thread_create cancel ending \
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks \
 	signal_mark signal_malloc signal_ways signal_trace
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
+# Dead stacks; and what a section asks the kernel for.
+LIBRARY_SELFTESTS += wipe_stack section_calls
 # Not linked with liblethe.so, but loading it.
 LIBRARY_SELFTESTS += loaded
 # With a longjmp() that checks where it goes.
