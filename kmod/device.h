@@ -5,6 +5,9 @@
 #ifndef LETHE_DEVICE_H
 #define LETHE_DEVICE_H
 
+#include <linux/types.h>
+
+long lethe_device_call(unsigned int cmd, void __user *uargs, bool may_wait);
 int lethe_device_init(void);
 void lethe_device_exit(void);
 
