@@ -25,7 +25,7 @@ endif
 # Takes ten seconds: once natively, and once in the virtual machine.
 SELFTEST_STORM := $(SELFTEST_O)/signal_storm
 # The device again, by io_uring: with liburing, which a kernel tree has not.
-URING_SELFTESTS := uring uring_ends
+URING_SELFTESTS := uring uring_whose uring_ends
 SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(URING_SELFTESTS) \
 	$(LIBRARY_SELFTESTS)) \
 	$(SELFTEST_STORM)

@@ -243,7 +243,7 @@ struct lethe_query {
  *
  * A command runs in the task that submits it, and is that task's: the addresses,
  * the limits and the registers are those of whoever calls io_uring_enter(2), also
- * on a ring that came by fork(2) or through a socket, or that another thread made.
+ * on a ring that came by fork(2), or that another process or thread made.
  * Capabilities are those of the entry's personality, where it has one.
  *
  * It runs within io_uring_enter(2), with what was submitted before it done or
