@@ -26,7 +26,10 @@ LIBRARY_SELFTESTS += section_static jump_static threads_static cancel_static \
 endif
 # Takes ten seconds: once natively, and once in the virtual machine.
 SELFTEST_STORM := $(SELFTEST_O)/signal_storm
-SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(LIBRARY_SELFTESTS)) \
+# The device again, by io_uring: with liburing, which a kernel tree has not.
+URING_SELFTESTS := uring uring_whose uring_ends
+SELFTESTS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(URING_SELFTESTS) \
+	$(LIBRARY_SELFTESTS)) \
 	$(SELFTEST_STORM)
 
 .PHONY: selftests
@@ -50,6 +53,10 @@ $(SELFTEST_O)/%.o: tests/selftests/%.S
 $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS)): $(SELFTEST_O)/%: $(SELFTEST_O)/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
+
+$(addprefix $(SELFTEST_O)/,$(URING_SELFTESTS)): $(SELFTEST_O)/%: $(SELFTEST_O)/%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -pthread
 
 # How a register is filled and looked at belongs to several of these.
 SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)
