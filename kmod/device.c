@@ -20,6 +20,7 @@
 #include "device.h"
 #include "directmap.h"
 #include "region.h"
+#include "totals.h"
 #include "wipe.h"
 #include "xsave.h"
 
@@ -89,6 +90,8 @@ static long wipe(void __user *uargs)
 		return err;
 
 	err = lethe_wipe_run(&args);
+	lethe_total_add(LETHE_TOTAL_WIPES, 1);
+	lethe_total_add(LETHE_TOTAL_WIPED_BYTES, args.wiped);
 	/* As many of them as the caller knows. */
 	if (copy_to_user(&out->wiped, &args.wiped,
 			 min_t(size_t, usize, sizeof(args)) - results))
@@ -206,6 +209,7 @@ static struct miscdevice device = {
 	.name = "lethe",
 	.fops = &device_fops,
 	.mode = 0666,
+	.groups = lethe_totals_groups,
 };
 
 /**

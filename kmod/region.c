@@ -28,6 +28,7 @@
 #include "fpu.h"
 #include "mapping.h"
 #include "region.h"
+#include "totals.h"
 
 /**
  * struct region - what a descriptor stands for
@@ -266,6 +267,7 @@ static void revoke(struct region *region)
 	/* Not sooner: who is told of it may count on SIGBUS. */
 	WRITE_ONCE(region->revoked, true);
 	wake_up_poll(&region->wait, EPOLLHUP | EPOLLERR);
+	lethe_total_add(LETHE_TOTAL_REVOKED, 1);
 }
 
 /**
