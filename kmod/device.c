@@ -19,6 +19,7 @@
 #include "block.h"
 #include "device.h"
 #include "directmap.h"
+#include "holder.h"
 #include "region.h"
 #include "totals.h"
 #include "wipe.h"
@@ -27,12 +28,17 @@
 /* Published: these sizes never shrink, and grow with LETHE_ABI_VERSION. */
 static_assert(sizeof(struct lethe_create) == 16);
 static_assert(sizeof(struct lethe_wipe) == 56);
-static_assert(sizeof(struct lethe_query) == 112);
+static_assert(sizeof(struct lethe_query) == 128);
+static_assert(sizeof(struct lethe_holder) == 32);
 
 /* The shortest form that was ever published. */
 #define CREATE_SIZE_FIRST	16
 #define WIPE_SIZE_FIRST		40
 #define QUERY_SIZE_FIRST	80
+#define HOLDER_SIZE_FIRST	32
+
+#define QUERY_FLAGS	(LETHE_QUERY_FRAMES | LETHE_QUERY_REGION | \
+			 LETHE_QUERY_HOLDERS)
 
 /* A command's number without the size, which the structure itself tells. */
 #define CODE(cmd)	((cmd) & ~IOCSIZE_MASK)
@@ -135,6 +141,49 @@ static int query_frames(struct lethe_query *args)
 	return err;
 }
 
+/* As many as the caller has room for, each as large as the caller knows it. */
+static int put_holders(const struct lethe_query *args,
+		       const struct lethe_holding *holdings, u64 nr)
+{
+	u8 __user *to = u64_to_user_ptr(args->holders);
+	size_t size = args->holder_size;
+	size_t known = min(size, sizeof(holdings->row));
+
+	for (; nr; nr--, holdings++, to += size)
+		if (copy_to_user(to, &holdings->row, known) ||
+		    clear_user(to + known, size - known))
+			return -EFAULT;
+	return 0;
+}
+
+static int query_holders(struct lethe_query *args)
+{
+	struct lethe_holding *holdings;
+	u64 nr;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (args->holder_size < HOLDER_SIZE_FIRST)
+		return -EINVAL;
+	if (args->holder_size > PAGE_SIZE)
+		return -E2BIG;
+
+	/* One more, since none at all is no size to ask for. */
+	nr = lethe_region_count() + 1;
+	holdings = kvmalloc_array(nr, sizeof(*holdings),
+				  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!holdings)
+		return -ENOMEM;
+	nr = lethe_region_holdings(holdings, nr);
+	nr = lethe_holders_merge(holdings, nr);
+	err = put_holders(args, holdings, min_t(u64, nr, args->nr_holders));
+	kvfree(holdings);
+
+	args->nr_holders = min_t(u64, nr, U32_MAX);
+	return err;
+}
+
 static long query(void __user *uargs)
 {
 	struct lethe_block_count count;
@@ -146,23 +195,26 @@ static long query(void __user *uargs)
 	if (usize < 0)
 		return usize;
 
-	switch (args.flags) {
-	case 0:
-		break;
-	case LETHE_QUERY_FRAMES:
-	case LETHE_QUERY_FRAMES | LETHE_QUERY_REGION:
+	if (args.flags & ~QUERY_FLAGS ||
+	    (args.flags & LETHE_QUERY_REGION &&
+	     !(args.flags & LETHE_QUERY_FRAMES)))
+		return -EINVAL;
+	if (args.flags & LETHE_QUERY_FRAMES) {
 		err = query_frames(&args);
 		if (err)
 			return err;
-		break;
-	default:
-		return -EINVAL;
+	}
+	if (args.flags & LETHE_QUERY_HOLDERS) {
+		err = query_holders(&args);
+		if (err)
+			return err;
 	}
 
 	lethe_block_counts(&count);
 	args.version = LETHE_ABI_VERSION;
 	args.page_size = PAGE_SIZE;
-	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE;
+	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE |
+			LETHE_FEATURE_HOLDERS;
 	if (lethe_xsave_known())
 		args.features |= LETHE_FEATURE_WIPE_REGISTERS;
 	args.blocks = count.blocks;

@@ -9,6 +9,7 @@
  * handed on: its pages are gone from every mapping and wiped before anything
  * else happens, and it never gets others.
  */
+#include <linux/atomic.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -26,6 +27,7 @@
 
 #include "block.h"
 #include "fpu.h"
+#include "holder.h"
 #include "mapping.h"
 #include "region.h"
 #include "totals.h"
@@ -34,6 +36,8 @@
  * struct region - what a descriptor stands for
  * @node: in @regions, until it is released or revoked
  * @mm: the creator's, which its RLIMIT_MEMLOCK charge is on
+ * @number: no other had it since the module was loaded
+ * @maker: who pays, and counts as who holds it
  * @nr: pages
  * @pages: the pages
  * @mappings: who can touch them
@@ -43,6 +47,8 @@
 struct region {
 	struct list_head node;
 	struct mm_struct *mm;
+	u64 number;
+	struct lethe_maker maker;
 	unsigned long nr;
 	struct page **pages;
 	struct lethe_mappings mappings;
@@ -57,6 +63,8 @@ struct region {
 static DECLARE_RWSEM(gate);
 static bool shut;		/* written with @gate held for writing */
 static DECLARE_WAIT_QUEUE_HEAD(opened);
+
+static atomic64_t last_number;
 
 static DEFINE_MUTEX(lock);	/* both below */
 static LIST_HEAD(regions);
@@ -107,6 +115,7 @@ static void region_free(struct region *region)
 			region_uncharge(region);
 		mmdrop(region->mm);
 	}
+	lethe_maker_free(&region->maker);
 	kfree(region);
 }
 
@@ -166,6 +175,8 @@ static struct region *region_alloc(unsigned long nr)
 
 	init_waitqueue_head(&region->wait);
 	region->nr = nr;
+	region->number = atomic64_inc_return(&last_number);
+	lethe_maker_init(&region->maker);
 	err = account_locked_vm(current->mm, nr, true);
 	if (err)
 		goto err_free;
@@ -375,4 +386,32 @@ int lethe_region_frames(int fd, u64 *frames, u64 room, u64 *total)
 	up_read(&gate);
 	fput(file);
 	return 0;
+}
+
+/**
+ * lethe_region_holdings() - what each region's maker holds of it
+ * @holdings: filled with the first @room of them, as the caller sees processes
+ * @room: may be less than there are
+ *
+ * The oldest come first, so that with room for lethe_region_count() of them none
+ * is left out but those that were made since. The caller has made sure that who
+ * asks may know.
+ *
+ * Return: how many were filled.
+ */
+u64 lethe_region_holdings(struct lethe_holding *holdings, u64 room)
+{
+	struct region *region;
+	u64 nr = 0;
+
+	guard(mutex)(&lock);
+
+	list_for_each_entry(region, &regions, node) {
+		if (nr == room)
+			break;
+		lethe_maker_holds(&region->maker, region->number,
+				  (u64)region->nr << PAGE_SHIFT,
+				  &holdings[nr++]);
+	}
+	return nr;
 }
