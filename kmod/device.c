@@ -22,6 +22,7 @@
 #include "holder.h"
 #include "region.h"
 #include "totals.h"
+#include "trace.h"
 #include "wipe.h"
 #include "xsave.h"
 
@@ -98,6 +99,7 @@ static long wipe(void __user *uargs)
 	err = lethe_wipe_run(&args);
 	lethe_total_add(LETHE_TOTAL_WIPES, 1);
 	lethe_total_add(LETHE_TOTAL_WIPED_BYTES, args.wiped);
+	trace_wipe(&args, err);
 	/* As many of them as the caller knows. */
 	if (copy_to_user(&out->wiped, &args.wiped,
 			 min_t(size_t, usize, sizeof(args)) - results))

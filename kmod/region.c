@@ -19,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
@@ -31,6 +32,7 @@
 #include "mapping.h"
 #include "region.h"
 #include "totals.h"
+#include "trace.h"
 
 /**
  * struct region - what a descriptor stands for
@@ -119,21 +121,32 @@ static void region_free(struct region *region)
 	kfree(region);
 }
 
-/* From here on the region can be revoked. */
+/* From here on the region can be revoked. Before anybody can write to it. */
 static void region_add(struct region *region)
 {
+	trace_region_create(region->number, region->nr,
+			    pid_nr(region->maker.pid));
+	if (trace_region_frames_enabled())
+		lethe_trace_frames(region->number, region->pages, region->nr,
+				   true);
+
 	guard(mutex)(&lock);
 
 	list_add_tail(&region->node, &regions);
 	nr_regions++;
 }
 
-static void region_remove(struct region *region)
+/* Nothing maps it any more: its pages are wiped, and given back. */
+static void region_remove(struct region *region, bool revoked)
 {
-	guard(mutex)(&lock);
-
+	mutex_lock(&lock);
 	list_del(&region->node);
 	nr_regions--;
+	mutex_unlock(&lock);
+
+	lethe_block_give(region->pages, region->nr, region->number);
+	trace_region_destroy(region->number, region->nr,
+			     pid_nr(region->maker.pid), revoked);
 }
 
 /*
@@ -145,10 +158,8 @@ static int region_release(struct inode *inode, struct file *file)
 	struct region *region = file->private_data;
 
 	down_read(&gate);
-	if (!region->revoked) {
-		region_remove(region);
-		lethe_block_give(region->pages, region->nr);
-	}
+	if (!region->revoked)
+		region_remove(region, false);
 	up_read(&gate);
 
 	region_free(region);
@@ -260,8 +271,7 @@ int lethe_region_create(u64 length)
 	return fd;
 
 err_pages:
-	region_remove(region);
-	lethe_block_give(region->pages, nr);
+	region_remove(region, false);
 err_region:
 	region_free(region);
 err_gate:
@@ -272,8 +282,7 @@ err_gate:
 static void revoke(struct region *region)
 {
 	lethe_mappings_revoke(&region->mappings);
-	region_remove(region);
-	lethe_block_give(region->pages, region->nr);
+	region_remove(region, true);
 	region_uncharge(region);
 	/* Not sooner: who is told of it may count on SIGBUS. */
 	WRITE_ONCE(region->revoked, true);

@@ -6,4 +6,4 @@
 
 ROWS := mapping advice locking process descriptor reach pinning
 DEVICE_SELFTESTS := device region charge wipe_range wipe_registers kcore blocks cgroup power \
-	totals holders asking $(ROWS)
+	trace totals holders asking $(ROWS)
