@@ -9,7 +9,8 @@ ROWS := mapping advice locking process descriptor reach pinning
 ROWS_HEAD := '| what | a region | memfd_secret | ordinary memory | tested in |'
 WHO := wipe_who wipe_users
 WHO_HEAD := '| of whom | RANGE | DEAD_STACK | SIGSTACK | REGISTERS | tested in |'
-DEVICE_SELFTESTS := device region charge kcore blocks cgroup power $(ROWS)
+DEVICE_SELFTESTS := device region charge kcore blocks cgroup power \
+	trace totals holders asking $(ROWS)
 # LETHE_IOC_WIPE.
 DEVICE_SELFTESTS += wipe_range wipe_results wipe_swap wipe_registers wipe_dead_stack wipe_sigstack wipe_threads \
 	wipe_absent wipe_storm wipe_tracees $(WHO)
