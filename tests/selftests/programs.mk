@@ -5,4 +5,4 @@
 # memory; kmod/README.md carries them.
 
 ROWS := mapping advice locking process descriptor reach pinning
-DEVICE_SELFTESTS := device region charge wipe_range wipe_registers wipe_race kcore blocks cgroup power $(ROWS)
+DEVICE_SELFTESTS := device region charge wipe_range wipe_registers wipe_race wipe_traced wipe_ends kcore blocks cgroup power $(ROWS)
