@@ -12,6 +12,7 @@
 #include "../selftests/knobs.h"
 #include "series.h"
 #include "vm_section.h"
+#include "vm_wipe.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -261,5 +262,6 @@ int main(void)
 	bench_threads();
 	bench_live();
 	bench_sections(door);
+	bench_wipes(door);
 	return 0;
 }
