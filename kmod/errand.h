@@ -16,6 +16,7 @@ struct task_struct;
 /**
  * struct lethe_job - what is to be wiped
  * @task: whose
+ * @sp: its stack pointer in user space
  * @flags: LETHE_WIPE_*
  * @start: of the range, its first byte
  * @end: past its last
@@ -23,6 +24,7 @@ struct task_struct;
  */
 struct lethe_job {
 	struct task_struct *task;
+	unsigned long sp;
 	u32 flags;
 	unsigned long start;
 	unsigned long end;

@@ -10,12 +10,14 @@
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/pid.h>
+#include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/jobctl.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/thread_info.h>
 #include <linux/user_namespace.h>
 
 #include "target.h"
@@ -81,6 +83,35 @@ int lethe_target_get(pid_t tid, struct lethe_target *target)
 void lethe_target_put(struct lethe_target *target)
 {
 	put_task_struct(target->task);
+}
+
+/**
+ * lethe_target_tracee_sp() - where a stopped tracee's program has its stack
+ * @task: which the caller traces
+ * @sp: set to its stack pointer
+ *
+ * Return: 0, or -ESRCH if it was killed and is perhaps gone, kernel stack and all.
+ */
+int lethe_target_tracee_sp(struct task_struct *task, unsigned long *sp)
+{
+	struct pt_regs *regs;
+	void *stack;
+	int err = -ESRCH;
+
+	/* A task's kernel stack is freed, or another's, a grace period later. */
+	rcu_read_lock();
+	stack = READ_ONCE(task->stack);
+	if (stack) {
+		regs = (struct pt_regs *)(stack + THREAD_SIZE -
+					  TOP_OF_KERNEL_STACK_PADDING) - 1;
+		*sp = user_stack_pointer(regs);
+		/* What was read is its own if it is stopped still. */
+		smp_rmb();
+		if (stopped(task))
+			err = 0;
+	}
+	rcu_read_unlock();
+	return err;
 }
 
 /**

@@ -34,6 +34,7 @@ struct lethe_target {
 
 int lethe_target_get(pid_t tid, struct lethe_target *target);
 void lethe_target_put(struct lethe_target *target);
+int lethe_target_tracee_sp(struct task_struct *task, unsigned long *sp);
 struct mm_struct *lethe_target_tracee_mm(struct task_struct *task);
 
 #endif /* LETHE_TARGET_H */

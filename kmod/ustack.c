@@ -8,20 +8,13 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
-#include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/sched/task_stack.h>
 
 #include "resident.h"
 #include "ustack.h"
 
 /* What a function may use below its stack pointer without moving that: psABI. */
 #define RED_ZONE	128
-
-static unsigned long stack_pointer(struct task_struct *task)
-{
-	return user_stack_pointer(task_pt_regs(task));
-}
 
 /* As the kernel itself decides it: the stack grows down, away from its end. */
 static bool on_signal_stack(struct task_struct *task, unsigned long sp)
@@ -64,13 +57,14 @@ static unsigned long above_fences(unsigned long start, unsigned long end)
 /**
  * lethe_ustack_dead() - what of a task's stack holds frames that have returned
  * @task: itself, or one whose memory current->mm is; not in user space meanwhile
+ * @sp: its stack pointer there
  * @dead: set to it
  *
  * Return: 0, or -EINTR where the caller was killed.
  */
-int lethe_ustack_dead(struct task_struct *task, struct lethe_extent *dead)
+int lethe_ustack_dead(struct task_struct *task, unsigned long sp,
+		      struct lethe_extent *dead)
 {
-	unsigned long sp = stack_pointer(task);
 	int err;
 
 	*dead = (struct lethe_extent){};
@@ -90,12 +84,14 @@ int lethe_ustack_dead(struct task_struct *task, struct lethe_extent *dead)
 /**
  * lethe_ustack_signal() - the alternate signal stack
  * @task: as above
+ * @sp: likewise
  * @stack: set to it; empty if there is none
  *
  * Return: 0, -EBUSY if the task is on it, or -EFAULT if it is no memory of a
  * program's.
  */
-int lethe_ustack_signal(struct task_struct *task, struct lethe_extent *stack)
+int lethe_ustack_signal(struct task_struct *task, unsigned long sp,
+			struct lethe_extent *stack)
 {
 	unsigned long start = task->sas_ss_sp;
 	unsigned long size = task->sas_ss_size;
@@ -103,7 +99,7 @@ int lethe_ustack_signal(struct task_struct *task, struct lethe_extent *stack)
 	*stack = (struct lethe_extent){};
 	if (!size)
 		return 0;
-	if (on_signal_stack(task, stack_pointer(task)))
+	if (on_signal_stack(task, sp))
 		return -EBUSY;
 	if (start > TASK_SIZE_MAX || size > TASK_SIZE_MAX - start)
 		return -EFAULT;

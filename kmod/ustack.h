@@ -17,7 +17,9 @@ struct lethe_extent {
 	unsigned long end;
 };
 
-int lethe_ustack_dead(struct task_struct *task, struct lethe_extent *dead);
-int lethe_ustack_signal(struct task_struct *task, struct lethe_extent *stack);
+int lethe_ustack_dead(struct task_struct *task, unsigned long sp,
+		      struct lethe_extent *dead);
+int lethe_ustack_signal(struct task_struct *task, unsigned long sp,
+			struct lethe_extent *stack);
 
 #endif /* LETHE_USTACK_H */

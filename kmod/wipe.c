@@ -7,8 +7,10 @@
 #include <linux/errno.h>
 #include <linux/lethe.h>
 #include <linux/mm.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task_stack.h>
 
 #include "errand.h"
 #include "kstack.h"
@@ -58,13 +60,13 @@ static int wipe_stacks(struct lethe_job *job)
 	int err = 0;
 
 	if (job->flags & LETHE_WIPE_DEAD_STACK) {
-		err = lethe_ustack_dead(job->task, &extent);
+		err = lethe_ustack_dead(job->task, job->sp, &extent);
 		if (!err)
 			err = lethe_range_wipe(extent.start, extent.end,
 					       &job->tally);
 	}
 	if (!err && job->flags & LETHE_WIPE_SIGSTACK) {
-		err = lethe_ustack_signal(job->task, &extent);
+		err = lethe_ustack_signal(job->task, job->sp, &extent);
 		if (!err)
 			err = lethe_range_wipe(extent.start, extent.end,
 					       &job->tally);
@@ -92,8 +94,10 @@ static void wipe_registers(void)
 /* By the task itself. */
 static int wipe_own(struct lethe_job *job)
 {
-	int err = wipe_memory(job);
+	int err;
 
+	job->sp = user_stack_pointer(current_pt_regs());
+	err = wipe_memory(job);
 	if (!err && job->flags & LETHE_WIPE_REGISTERS)
 		wipe_registers();
 	return err;
@@ -137,9 +141,13 @@ static int wipe_kernel_stack(struct lethe_job *job)
 
 static int wipe_tracee(struct lethe_job *job, struct file *door)
 {
-	struct mm_struct *mm = lethe_target_tracee_mm(job->task);
+	struct mm_struct *mm;
 	int err;
 
+	err = lethe_target_tracee_sp(job->task, &job->sp);
+	if (err)
+		return err;
+	mm = lethe_target_tracee_mm(job->task);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	err = lethe_errand_in(mm, job, wipe_memory);
