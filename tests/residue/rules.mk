@@ -42,6 +42,7 @@ ram_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
 kernel_test-libs := -pthread
 wipe_test-libs	:= -pthread
+stale-libs	:= -pthread
 kernel_copies_test-libs := $(PROBE_LIBS) -pthread
 undisturbed_test-libs := $(kernel_copies_test-libs)
 
