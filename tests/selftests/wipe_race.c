@@ -43,9 +43,11 @@ enum what { FRAMES, VECTORS, SIGNALS, MEMORY, CHILDREN, TALK, THREADS, NR_WHAT }
 /* How often each was looked at, and how many words of it were not what they were. */
 static atomic_ulong looked[NR_WHAT], bad[NR_WHAT];
 
+enum { ABOVE = 1, ASIDE = 2 };
+
 struct racer {
 	void (*step)(struct racer *);
-	bool ticks; /* it gets signals, on its own and on another stack */
+	unsigned int signals; /* of a timer: ABOVE on its own stack, ASIDE on another */
 	int arena;
 	uint64_t random;
 	unsigned char *slot;
@@ -272,19 +274,19 @@ static void wipe_any(struct racer *self)
 }
 
 static struct racer racers[] = {
-	{ call_deep, true, 0, 1, 0, 0, 0 },
-	{ call_deep, true, 0, 2, 0, 0, 0 },
-	{ hold_vectors, false, 0, 3, 0, 0, 0 },
-	{ hold_vectors, true, 0, 4, 0, 0, 0 },
-	{ change_memory, false, 0, 5, 0, 0, 0 },
-	{ change_memory, true, 1, 6, 0, 0, 0 },
-	{ send_number, false, 0, 7, 0, 0, 0 },
-	{ receive_numbers, false, 0, 8, 0, 0, 0 },
-	{ sleep_a_while, false, 0, 9, 0, 0, 0 },
-	{ come_and_go, false, 0, 10, 0, 0, 0 },
-	{ wipe_any, false, 0, 11, 0, 0, 0 },
-	{ wipe_any, false, 0, 12, 0, 0, 0 },
-	{ wipe_any, true, 0, 13, 0, 0, 0 },
+	{ call_deep, ABOVE, 0, 1, 0, 0, 0 },
+	{ call_deep, ASIDE, 0, 2, 0, 0, 0 },
+	{ hold_vectors, 0, 0, 3, 0, 0, 0 },
+	{ hold_vectors, ASIDE, 0, 4, 0, 0, 0 },
+	{ change_memory, 0, 0, 5, 0, 0, 0 },
+	{ change_memory, ABOVE, 1, 6, 0, 0, 0 },
+	{ send_number, 0, 0, 7, 0, 0, 0 },
+	{ receive_numbers, 0, 0, 8, 0, 0, 0 },
+	{ sleep_a_while, 0, 0, 9, 0, 0, 0 },
+	{ come_and_go, 0, 0, 10, 0, 0, 0 },
+	{ wipe_any, 0, 0, 11, 0, 0, 0 },
+	{ wipe_any, 0, 0, 12, 0, 0, 0 },
+	{ wipe_any, ABOVE | ASIDE, 0, 13, 0, 0, 0 },
 };
 static const unsigned int nr_racers = sizeof(racers) / sizeof(racers[0]);
 
@@ -311,10 +313,10 @@ static void *race(void *arg)
 		tap_bail("sigaltstack: %s", strerror(errno));
 	self->random *= 0x9e3779b97f4a7c15ULL;
 	self->tid = gettid();
-	if (self->ticks) {
+	if (self->signals & ABOVE)
 		tick(SIGUSR1);
+	if (self->signals & ASIDE)
 		tick(SIGUSR2);
-	}
 	while (!ending)
 		self->step(self);
 	if (self->step == send_number)
