@@ -232,4 +232,34 @@ static inline int lethe_anon_fd(const char *name,
 }
 #endif /* LETHE_HAVE_ANON_INODE_CREATE_GETFILE */
 
+/*
+ * A command of io_uring: where its bytes are, which are shared with the program
+ * unless the kernel copied them, and how it ends with a result that its return
+ * value cannot say.
+ */
+#ifdef LETHE_HAVE_URING_CMD_H
+#include <linux/io_uring/cmd.h>
+#else
+#include <linux/io_uring.h>
+#endif
+
+static inline const void *lethe_uring_payload(const struct io_uring_cmd *cmd)
+{
+#ifdef LETHE_HAVE_URING_SQE
+	return cmd->sqe->cmd;
+#else
+	return cmd->cmd;
+#endif
+}
+
+static inline void lethe_uring_done(struct io_uring_cmd *cmd, s32 result,
+				    unsigned int issue_flags)
+{
+#ifdef LETHE_HAVE_URING_RES2
+	io_uring_cmd_done(cmd, result, 0, issue_flags);
+#else
+	io_uring_cmd_done(cmd, result, issue_flags);
+#endif
+}
+
 #endif /* LETHE_COMPAT_H */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /dev/lethe: decodes and checks what user space hands in, calls who does the
- * work, and hands out the result. Open to everybody, as memfd_secret(2) is: it
- * keeps no state, and never does for a caller what it could not do itself.
+ * work, and hands out the result, for ioctl(2) and, by uring.c, for io_uring.
+ * Open to everybody, as memfd_secret(2) is: it keeps no state, and never does for
+ * a caller what it could not do itself.
  */
 #include <linux/build_bug.h>
 #include <linux/capability.h>
@@ -13,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/printk.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -20,6 +22,7 @@
 #include "device.h"
 #include "directmap.h"
 #include "region.h"
+#include "uring.h"
 #include "wipe.h"
 #include "xsave.h"
 
@@ -27,6 +30,7 @@
 static_assert(sizeof(struct lethe_create) == 16);
 static_assert(sizeof(struct lethe_wipe) == 56);
 static_assert(sizeof(struct lethe_query) == 112);
+static_assert(sizeof(struct lethe_uring_cmd) == 16);
 
 /* The shortest form that was ever published. */
 #define CREATE_SIZE_FIRST	16
@@ -59,7 +63,7 @@ static ssize_t copy_args(void *args, size_t size, size_t first,
 	return usize;
 }
 
-static long create(void __user *uargs)
+static long create(void __user *uargs, bool may_wait)
 {
 	struct lethe_create args;
 	ssize_t usize;
@@ -70,10 +74,10 @@ static long create(void __user *uargs)
 	if (args.flags || !args.length)
 		return -EINVAL;
 
-	return lethe_region_create(args.length);
+	return lethe_region_create(args.length, may_wait);
 }
 
-static long wipe(void __user *uargs, struct file *door)
+static long wipe(void __user *uargs, struct file *door, bool may_wait)
 {
 	struct lethe_wipe __user *out = uargs;
 	const size_t results = offsetof(struct lethe_wipe, wiped);
@@ -84,6 +88,9 @@ static long wipe(void __user *uargs, struct file *door)
 	usize = copy_args(&args, sizeof(args), WIPE_SIZE_FIRST, uargs);
 	if (usize < 0)
 		return usize;
+	/* Another thread would have to be waited for. */
+	if (!may_wait && args.tid && args.tid != task_pid_vnr(current))
+		return -EOPNOTSUPP;
 	err = lethe_wipe_check(&args);
 	if (err)
 		return err;
@@ -163,6 +170,8 @@ static long query(void __user *uargs)
 			LETHE_FEATURE_WIPE_STACKS | LETHE_FEATURE_WIPE_OTHERS;
 	if (lethe_xsave_known())
 		args.features |= LETHE_FEATURE_WIPE_REGISTERS;
+	if (IS_ENABLED(CONFIG_IO_URING))
+		args.features |= LETHE_FEATURE_URING;
 	args.blocks = count.blocks;
 	args.block_size = LETHE_BLOCK_SIZE;
 	args.pages_used = count.used;
@@ -179,15 +188,25 @@ static long query(void __user *uargs)
 	return 0;
 }
 
-static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/**
+ * lethe_device_call() - do what a code says
+ * @door: the open device
+ * @cmd: LETHE_IOC_*
+ * @uargs: its structure
+ * @may_wait: may another thread, or the end of a hibernation, be waited for
+ *
+ * For the calling task alone, on that very task.
+ *
+ * Return: what LETHE_IOC_* has; -ENOTTY where there is no such code.
+ */
+long lethe_device_call(struct file *door, unsigned int cmd, void __user *uargs,
+		       bool may_wait)
 {
-	void __user *uargs = (void __user *)arg;
-
 	switch (CODE(cmd)) {
 	case CODE(LETHE_IOC_CREATE):
-		return create(uargs);
+		return create(uargs, may_wait);
 	case CODE(LETHE_IOC_WIPE):
-		return wipe(uargs, file);
+		return wipe(uargs, door, may_wait);
 	case CODE(LETHE_IOC_QUERY):
 		return query(uargs);
 	default:
@@ -195,11 +214,17 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
+static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return lethe_device_call(file, cmd, (void __user *)arg, true);
+}
+
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = device_ioctl,
 	/* The structures are the same for 32-bit programs. */
 	.compat_ioctl = compat_ptr_ioctl,
+	.uring_cmd = lethe_uring_cmd,
 };
 
 static struct miscdevice device = {

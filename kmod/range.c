@@ -10,10 +10,12 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/userfaultfd_k.h>
+#include <linux/xarray.h>
 
 #include "mapping.h"
 #include "range.h"
@@ -27,12 +29,15 @@
  * @NOTHING: there is none
  * @LEAVE: it is not to be written
  * @ZERO: be it swapped out or not
+ * @SEARCH: zero it, and what of its file is in memory, or swapped out, while this
+ *	task's page tables say nothing of it
  * @DROP: zero it, but for what is swapped out: that is zero once it is dropped
  */
 enum treatment {
 	NOTHING,
 	LEAVE,
 	ZERO,
+	SEARCH,
 	DROP,
 };
 
@@ -42,6 +47,13 @@ static bool is_droppable(struct vm_area_struct *vma)
 	return vma_is_anonymous(vma) && !(vma->vm_flags & (VM_SHARED | VM_LOCKED |
 							   VM_PFNMAP | VM_HUGETLB)) &&
 	       !userfaultfd_armed(vma);
+}
+
+/* A file that is memory alone, shared: it may have more than was mapped here. */
+static bool is_searchable(struct vm_area_struct *vma)
+{
+	return vma->vm_file && vma->vm_flags & VM_SHARED &&
+	       !(vma->vm_flags & (VM_PFNMAP | VM_HUGETLB));
 }
 
 static enum treatment treatment_of(struct vm_area_struct *vma)
@@ -55,6 +67,8 @@ static enum treatment treatment_of(struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_SHARED && vma->vm_file &&
 	    mapping_can_writeback(vma->vm_file->f_mapping))
 		return LEAVE;
+	if (is_searchable(vma))
+		return SEARCH;
 	return is_droppable(vma) ? DROP : ZERO;
 }
 
@@ -217,6 +231,38 @@ static unsigned long wipe_swapped(unsigned long addr, unsigned long end,
 	return wipe_by_fault(addr, end, tally);
 }
 
+/*
+ * Where the mapping's file has something next, in [addr, end): shared memory leaves
+ * no trace in page tables as it is swapped out, nor where another mapping made it.
+ */
+static unsigned long find_in_file(unsigned long addr, unsigned long end)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long index, last;
+	unsigned long found = end;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, addr);
+	if (vma && vma->vm_end >= end && treatment_of(vma) == SEARCH) {
+		index = linear_page_index(vma, addr);
+		last = linear_page_index(vma, end - 1);
+		if (xa_find(&vma->vm_file->f_mapping->i_pages, &index, last,
+			    XA_PRESENT))
+			found = max(addr, vma->vm_start +
+				    ((index - vma->vm_pgoff) << PAGE_SHIFT));
+	}
+	mmap_read_unlock(mm);
+	return found;
+}
+
+static unsigned long wipe_absent(unsigned long addr, unsigned long end,
+				 struct lethe_tally *tally)
+{
+	addr = find_in_file(addr, end);
+	return addr < end ? wipe_by_fault(addr, end, tally) : end;
+}
+
 /* Wipes from @addr on; returns how far it came, which is past @addr. */
 static unsigned long wipe_step(unsigned long addr, unsigned long end,
 			       enum treatment treatment,
@@ -244,6 +290,9 @@ static unsigned long wipe_step(unsigned long addr, unsigned long end,
 	case LETHE_SWAPPED:
 		return wipe_swapped(addr, next, treatment, tally);
 	case LETHE_ABSENT:
+		if (treatment == SEARCH)
+			return wipe_absent(addr, next, tally);
+		break;
 	case LETHE_FENCED:
 		break;
 	}

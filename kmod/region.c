@@ -186,8 +186,11 @@ err_free:
 	return ERR_PTR(err);
 }
 
-/* Holds the gate; waits while it is shut, as a task that can be frozen. */
-static int enter_gate(void)
+/*
+ * Holds the gate; waits while it is shut, as a task that can be frozen. Who must
+ * not (with a lock held, behind which others could not be) gets EBUSY.
+ */
+static int enter_gate(bool may_wait)
 {
 	int err;
 
@@ -196,6 +199,8 @@ static int enter_gate(void)
 		if (!shut)
 			return 0;
 		up_read(&gate);
+		if (!may_wait)
+			return -EBUSY;
 
 		err = wait_event_freezable(opened, !READ_ONCE(shut));
 		if (err)
@@ -206,12 +211,11 @@ static int enter_gate(void)
 /**
  * lethe_region_create() - a new region
  * @length: bytes; more than zero
- *
- * Waits while the regions are shut.
+ * @may_wait: while the regions are shut; else that is an error
  *
  * Return: a close-on-exec descriptor, or -errno as LETHE_IOC_CREATE has it.
  */
-int lethe_region_create(u64 length)
+int lethe_region_create(u64 length, bool may_wait)
 {
 	struct region *region;
 	unsigned long nr;
@@ -224,7 +228,7 @@ int lethe_region_create(u64 length)
 	if (nr > totalram_pages())
 		return -ENOMEM;
 
-	err = enter_gate();
+	err = enter_gate(may_wait);
 	if (err)
 		return err;
 

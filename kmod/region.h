@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-int lethe_region_create(u64 length);
+int lethe_region_create(u64 length, bool may_wait);
 int lethe_region_shut(bool wipe);
 void lethe_region_open(void);
 u64 lethe_region_count(void);

@@ -47,9 +47,9 @@ static bool stopped(struct task_struct *task)
  * @tid: as the caller sees it; 0 is itself
  * @target: set on success, to be given to lethe_target_put()
  *
- * Return: 0, -ESRCH if it is nobody whom the caller may wipe, nobody at all, or a
- * thread that the kernel made for itself in a process (io_uring's, vhost's), or
- * -EAGAIN if it is a tracee that is not stopped.
+ * Return: 0, -ESRCH if it is nobody whom the caller may wipe, nobody at all, a tracee
+ * that has ended, or a thread that the kernel made for itself in a process
+ * (io_uring's, vhost's), or -EAGAIN if it is a tracee that is not stopped.
  */
 int lethe_target_get(pid_t tid, struct lethe_target *target)
 {
@@ -64,7 +64,7 @@ int lethe_target_get(pid_t tid, struct lethe_target *target)
 		target->relation = LETHE_ITSELF;
 	else if (same_thread_group(task, current))
 		target->relation = LETHE_THREAD;
-	else if (!traced_by_caller(task))
+	else if (!traced_by_caller(task) || READ_ONCE(task->exit_state))
 		err = -ESRCH;
 	else if (!stopped(task))
 		err = -EAGAIN;

@@ -11,6 +11,7 @@
 #include "../selftests/door.h"
 #include "../selftests/knobs.h"
 #include "series.h"
+#include "stack.h"
 #include "vm_section.h"
 #include "vm_wipe.h"
 
@@ -262,6 +263,9 @@ int main(void)
 	bench_threads();
 	bench_live();
 	bench_sections(door);
+	for (unsigned int round = 0; round < rounds; round++)
+		measure_stacks(round);
+	print_stacks();
 	bench_wipes(door);
 	return 0;
 }

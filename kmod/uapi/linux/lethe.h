@@ -171,6 +171,7 @@ struct lethe_wipe {
 #define LETHE_FEATURE_WIPE_REGISTERS (1ULL << 2) /* LETHE_WIPE_REGISTERS, likewise */
 #define LETHE_FEATURE_WIPE_STACKS (1ULL << 3)	/* _DEAD_STACK and _SIGSTACK */
 #define LETHE_FEATURE_WIPE_OTHERS (1ULL << 4)	/* a tid that is not the caller's */
+#define LETHE_FEATURE_URING	(1ULL << 5)	/* struct lethe_uring_cmd */
 
 /**
  * struct lethe_query - what the module is and holds
@@ -228,5 +229,48 @@ struct lethe_query {
 #define LETHE_IOC_CREATE	_IOWR(LETHE_IOC_MAGIC, 0x10, struct lethe_create)
 #define LETHE_IOC_WIPE		_IOWR(LETHE_IOC_MAGIC, 0x11, struct lethe_wipe)
 #define LETHE_IOC_QUERY		_IOWR(LETHE_IOC_MAGIC, 0x12, struct lethe_query)
+
+/**
+ * struct lethe_uring_cmd - the same calls by io_uring (LETHE_FEATURE_URING)
+ * @args: address of the structure that the code takes
+ * @reserved: zero
+ *
+ * This stands in the 16 bytes @cmd of a submission entry whose opcode is
+ * IORING_OP_URING_CMD, @fd a descriptor of the device, or a registered one, and
+ * @cmd_op one of the codes above; lethe_uring.h prepares it. What the ioctl returns
+ * is the completion's @res. The structure is read, and written to, as the command
+ * runs: it stays where it is until the completion is there.
+ *
+ * A command runs in the task that submits it, and is that task's: the addresses,
+ * the limits and the registers are those of whoever calls io_uring_enter(2), also
+ * on a ring that came by fork(2), or that another process or thread made.
+ * Capabilities are those of the entry's personality, where it has one.
+ *
+ * It runs within io_uring_enter(2), with what was submitted before it done or
+ * begun; behind a link, as soon as the task itself is about to run again, in the
+ * kernel, after what it is linked to. It is never handed to another thread. What
+ * cannot run so is EOPNOTSUPP, and has done nothing:
+ *
+ *   - an entry with IOSQE_ASYNC, which is for a worker thread; one with
+ *     IOSQE_IO_DRAIN, and any that is submitted while such a one waits, where the
+ *     kernel gives these to a worker (6.1 does not);
+ *   - any on a ring with IORING_SETUP_SQPOLL, or, where the kernel has no commands
+ *     on such a one (7.3 has), with IORING_SETUP_IOPOLL;
+ *   - LETHE_IOC_WIPE with a @tid that is neither zero nor the submitter's own.
+ *
+ * Nor does it wait: LETHE_IOC_CREATE during a hibernation is EBUSY. A task that
+ * ends, or execs, does not run what it has still queued; nor does one that closes
+ * the ring.
+ *
+ * On a ring with IORING_SETUP_SQE128 the other 64 bytes of the entry are not looked
+ * at, and with IORING_SETUP_CQE32 those of the completion are zero.
+ *
+ * Errors: those of the code; ENOTTY (none of the codes), EINVAL (@reserved),
+ * EOPNOTSUPP and EBUSY (see above).
+ */
+struct lethe_uring_cmd {
+	__u64 args;
+	__u64 reserved;
+};
 
 #endif /* _UAPI_LINUX_LETHE_H */
