@@ -5,7 +5,7 @@
 
 BENCH_O	:= $(O)/tests/bench
 BENCH_SRC := bench cases exchange slices peer series stack
-VM_BENCH_SRC := vm_bench vm_section cases slices series stack
+VM_BENCH_SRC := vm_bench vm_section vm_wipe cases slices series stack
 
 $(BENCH_O)/%.o: tests/bench/%.c
 	$(call say,CC,$<)

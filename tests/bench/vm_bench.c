@@ -13,6 +13,7 @@
 #include "series.h"
 #include "stack.h"
 #include "vm_section.h"
+#include "vm_wipe.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -265,5 +266,6 @@ int main(void)
 	for (unsigned int round = 0; round < rounds; round++)
 		measure_stacks(round);
 	print_stacks();
+	bench_wipes(door);
 	return 0;
 }

@@ -13,4 +13,4 @@ DEVICE_SELFTESTS := device region charge kcore blocks cgroup power \
 	trace totals holders asking $(ROWS)
 # LETHE_IOC_WIPE.
 DEVICE_SELFTESTS += wipe_range wipe_results wipe_swap wipe_registers wipe_dead_stack wipe_sigstack wipe_threads \
-	wipe_absent wipe_storm wipe_tracees $(WHO)
+	wipe_absent wipe_storm wipe_race wipe_traced wipe_ends wipe_tracees $(WHO)
