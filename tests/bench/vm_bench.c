@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What regions cost, and sections on them, beside what they compete with, in one
- * guest: ours and the peer's runs alternate, so that a busy host slows both.
+ * What regions cost, wipes by io_uring, and sections, beside what they compete with,
+ * in one guest: ours and the peer's runs alternate, so that a busy host slows both.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include "../selftests/knobs.h"
 #include "series.h"
 #include "vm_section.h"
+#include "vm_uring.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -260,6 +261,7 @@ int main(void)
 	bench_warm();
 	bench_threads();
 	bench_live();
+	bench_uring(door);
 	bench_sections(door);
 	return 0;
 }
