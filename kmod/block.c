@@ -30,6 +30,7 @@
 #include "charge.h"
 #include "directmap.h"
 #include "run.h"
+#include "trace.h"
 
 #define BLOCK_PAGES	PTRS_PER_PTE
 
@@ -192,17 +193,21 @@ int lethe_block_take(struct page **pages, unsigned long nr)
  * lethe_block_give() - wipe pages and take them back
  * @pages: what lethe_block_take() filled; nothing maps them any more
  * @nr: how many
+ * @region: the number of whose they were, for tracers
  *
  * The pages are wiped on return, and no TLB knows the alias that it took before
  * anybody else can get one. Cannot fail. Sleeps.
  */
-void lethe_block_give(struct page **pages, unsigned long nr)
+void lethe_block_give(struct page **pages, unsigned long nr, u64 region)
 {
 	unsigned int batch;
 
 	lethe_uncharge(pages, nr);
 	for (; nr; nr -= batch, pages += batch) {
 		batch = lethe_alias_wipe(pages, nr);
+		/* Not later: then they might be another region's already. */
+		if (trace_region_frames_enabled())
+			lethe_trace_frames(region, pages, batch, false);
 		lethe_book_put_stale(pages, batch);
 		cond_resched();
 	}

@@ -30,7 +30,7 @@ struct lethe_block_count {
 #define LETHE_BLOCK_SIZE	PMD_SIZE
 
 int lethe_block_take(struct page **pages, unsigned long nr);
-void lethe_block_give(struct page **pages, unsigned long nr);
+void lethe_block_give(struct page **pages, unsigned long nr, u64 region);
 void lethe_block_counts(struct lethe_block_count *count);
 void lethe_block_drain(void);
 void lethe_block_wipe_dying(void);

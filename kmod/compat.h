@@ -98,7 +98,82 @@ static inline void lethe_shrinker_free(struct shrinker *shrinker)
 #endif
 #define softleaf_is_migration	is_migration_entry
 #define pmd_is_migration_entry	is_pmd_migration_entry
+#define softleaf_is_swap(leaf)	(!non_swap_entry(leaf))
+/* There is no MADV_GUARD_INSTALL. */
+#define softleaf_is_guard_marker(leaf)	false
+#define softleaf_t		swp_entry_t
 #endif
+
+/* Forgets the pages in a part of a mapping, in memory or not; mmap_lock held. */
+static inline void lethe_zap(struct vm_area_struct *vma, unsigned long addr,
+			     unsigned long size)
+{
+#if defined(LETHE_HAVE_ZAP_VMA_RANGE)
+	zap_vma_range(vma, addr, size);
+#elif defined(LETHE_HAVE_ZAP_PAGE_RANGE)
+	zap_page_range(vma, addr, size);
+#else
+	zap_page_range_single(vma, addr, size, NULL);
+#endif
+}
+
+/*
+ * The user namespace in which one needs CAP_SYS_PTRACE to write to the memory of
+ * a task that is not dumpable; NULL if it is. For put_user_ns().
+ */
+#ifdef LETHE_HAVE_EXEC_STATE
+#include <linux/sched/exec_state.h>
+
+static inline struct user_namespace *lethe_undumpable(struct task_struct *task,
+						      struct mm_struct *mm)
+{
+	struct user_namespace *guard = NULL;
+	struct task_exec_state *state;
+
+	rcu_read_lock();
+	state = rcu_dereference(task->exec_state);
+	if (READ_ONCE(state->dumpable) != TASK_DUMPABLE_OWNER)
+		guard = get_user_ns(state->user_ns);
+	rcu_read_unlock();
+	return guard;
+}
+#else
+#include <linux/sched/coredump.h>
+#include <linux/user_namespace.h>
+
+static inline struct user_namespace *lethe_undumpable(struct task_struct *task,
+						      struct mm_struct *mm)
+{
+	return get_dumpable(mm) == SUID_DUMP_USER ? NULL :
+						    get_user_ns(mm->user_ns);
+}
+#endif
+
+#include <linux/workqueue.h>
+
+#ifdef LETHE_HAVE_SYSTEM_DFL_WQ
+#define lethe_unbound_wq	system_dfl_wq
+#else
+#define lethe_unbound_wq	system_unbound_wq
+#endif
+
+/* Tasks that look like a process's threads, and never run its program. */
+#ifdef PF_USER_WORKER
+#define LETHE_PF_NO_PROGRAM	(PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)
+#else
+#define LETHE_PF_NO_PROGRAM	(PF_KTHREAD | PF_IO_WORKER)
+#endif
+
+/* Does it run, or is it being switched away from? */
+static inline bool lethe_task_on_cpu(struct task_struct *task)
+{
+#ifdef CONFIG_SMP
+	/* Before anything that it saved is looked at. */
+	return smp_load_acquire(&task->on_cpu);
+#else
+	return false;
+#endif
+}
 
 /*
  * Where a task's saved registers are: behind task_struct in newer ones. What

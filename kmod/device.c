@@ -21,7 +21,10 @@
 #include "block.h"
 #include "device.h"
 #include "directmap.h"
+#include "holder.h"
 #include "region.h"
+#include "totals.h"
+#include "trace.h"
 #include "uring.h"
 #include "wipe.h"
 #include "xsave.h"
@@ -29,13 +32,18 @@
 /* Published: these sizes never shrink, and grow with LETHE_ABI_VERSION. */
 static_assert(sizeof(struct lethe_create) == 16);
 static_assert(sizeof(struct lethe_wipe) == 56);
-static_assert(sizeof(struct lethe_query) == 112);
+static_assert(sizeof(struct lethe_query) == 128);
+static_assert(sizeof(struct lethe_holder) == 32);
 static_assert(sizeof(struct lethe_uring_cmd) == 16);
 
 /* The shortest form that was ever published. */
 #define CREATE_SIZE_FIRST	16
 #define WIPE_SIZE_FIRST		40
 #define QUERY_SIZE_FIRST	80
+#define HOLDER_SIZE_FIRST	32
+
+#define QUERY_FLAGS	(LETHE_QUERY_FRAMES | LETHE_QUERY_REGION | \
+			 LETHE_QUERY_HOLDERS)
 
 /* A command's number without the size, which the structure itself tells. */
 #define CODE(cmd)	((cmd) & ~IOCSIZE_MASK)
@@ -77,7 +85,7 @@ static long create(void __user *uargs, bool may_wait)
 	return lethe_region_create(args.length, may_wait);
 }
 
-static long wipe(void __user *uargs, bool may_wait)
+static long wipe(void __user *uargs, struct file *door, bool may_wait)
 {
 	struct lethe_wipe __user *out = uargs;
 	const size_t results = offsetof(struct lethe_wipe, wiped);
@@ -95,7 +103,10 @@ static long wipe(void __user *uargs, bool may_wait)
 	if (err)
 		return err;
 
-	err = lethe_wipe_run(&args);
+	err = lethe_wipe_run(&args, door);
+	lethe_total_add(LETHE_TOTAL_WIPES, 1);
+	lethe_total_add(LETHE_TOTAL_WIPED_BYTES, args.wiped);
+	trace_wipe(&args, err);
 	/* As many of them as the caller knows. */
 	if (copy_to_user(&out->wiped, &args.wiped,
 			 min_t(size_t, usize, sizeof(args)) - results))
@@ -139,6 +150,49 @@ static int query_frames(struct lethe_query *args)
 	return err;
 }
 
+/* As many as the caller has room for, each as large as the caller knows it. */
+static int put_holders(const struct lethe_query *args,
+		       const struct lethe_holding *holdings, u64 nr)
+{
+	u8 __user *to = u64_to_user_ptr(args->holders);
+	size_t size = args->holder_size;
+	size_t known = min(size, sizeof(holdings->row));
+
+	for (; nr; nr--, holdings++, to += size)
+		if (copy_to_user(to, &holdings->row, known) ||
+		    clear_user(to + known, size - known))
+			return -EFAULT;
+	return 0;
+}
+
+static int query_holders(struct lethe_query *args)
+{
+	struct lethe_holding *holdings;
+	u64 nr;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (args->holder_size < HOLDER_SIZE_FIRST)
+		return -EINVAL;
+	if (args->holder_size > PAGE_SIZE)
+		return -E2BIG;
+
+	/* One more, since none at all is no size to ask for. */
+	nr = lethe_region_count() + 1;
+	holdings = kvmalloc_array(nr, sizeof(*holdings),
+				  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!holdings)
+		return -ENOMEM;
+	nr = lethe_region_holdings(holdings, nr);
+	nr = lethe_holders_merge(holdings, nr);
+	err = put_holders(args, holdings, min_t(u64, nr, args->nr_holders));
+	kvfree(holdings);
+
+	args->nr_holders = min_t(u64, nr, U32_MAX);
+	return err;
+}
+
 static long query(void __user *uargs)
 {
 	struct lethe_block_count count;
@@ -150,23 +204,27 @@ static long query(void __user *uargs)
 	if (usize < 0)
 		return usize;
 
-	switch (args.flags) {
-	case 0:
-		break;
-	case LETHE_QUERY_FRAMES:
-	case LETHE_QUERY_FRAMES | LETHE_QUERY_REGION:
+	if (args.flags & ~QUERY_FLAGS ||
+	    (args.flags & LETHE_QUERY_REGION &&
+	     !(args.flags & LETHE_QUERY_FRAMES)))
+		return -EINVAL;
+	if (args.flags & LETHE_QUERY_FRAMES) {
 		err = query_frames(&args);
 		if (err)
 			return err;
-		break;
-	default:
-		return -EINVAL;
+	}
+	if (args.flags & LETHE_QUERY_HOLDERS) {
+		err = query_holders(&args);
+		if (err)
+			return err;
 	}
 
 	lethe_block_counts(&count);
 	args.version = LETHE_ABI_VERSION;
 	args.page_size = PAGE_SIZE;
-	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE;
+	args.features = LETHE_FEATURE_REGIONS | LETHE_FEATURE_WIPE_RANGE |
+			LETHE_FEATURE_WIPE_STACKS | LETHE_FEATURE_WIPE_OTHERS |
+			LETHE_FEATURE_HOLDERS;
 	if (lethe_xsave_known())
 		args.features |= LETHE_FEATURE_WIPE_REGISTERS;
 	if (IS_ENABLED(CONFIG_IO_URING))
@@ -189,6 +247,7 @@ static long query(void __user *uargs)
 
 /**
  * lethe_device_call() - do what a code says
+ * @door: the open device
  * @cmd: LETHE_IOC_*
  * @uargs: its structure
  * @may_wait: may another thread, or the end of a hibernation, be waited for
@@ -197,13 +256,14 @@ static long query(void __user *uargs)
  *
  * Return: what LETHE_IOC_* has; -ENOTTY where there is no such code.
  */
-long lethe_device_call(unsigned int cmd, void __user *uargs, bool may_wait)
+long lethe_device_call(struct file *door, unsigned int cmd, void __user *uargs,
+		       bool may_wait)
 {
 	switch (CODE(cmd)) {
 	case CODE(LETHE_IOC_CREATE):
 		return create(uargs, may_wait);
 	case CODE(LETHE_IOC_WIPE):
-		return wipe(uargs, may_wait);
+		return wipe(uargs, door, may_wait);
 	case CODE(LETHE_IOC_QUERY):
 		return query(uargs);
 	default:
@@ -213,7 +273,7 @@ long lethe_device_call(unsigned int cmd, void __user *uargs, bool may_wait)
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return lethe_device_call(cmd, (void __user *)arg, true);
+	return lethe_device_call(file, cmd, (void __user *)arg, true);
 }
 
 static const struct file_operations device_fops = {
@@ -229,6 +289,7 @@ static struct miscdevice device = {
 	.name = "lethe",
 	.fops = &device_fops,
 	.mode = 0666,
+	.groups = lethe_totals_groups,
 };
 
 /**

@@ -7,7 +7,10 @@
 
 #include <linux/types.h>
 
-long lethe_device_call(unsigned int cmd, void __user *uargs, bool may_wait);
+struct file;
+
+long lethe_device_call(struct file *door, unsigned int cmd, void __user *uargs,
+		       bool may_wait);
 int lethe_device_init(void);
 void lethe_device_exit(void);
 

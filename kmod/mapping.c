@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "mapping.h"
+#include "run.h"
 
 /**
  * struct mapper - somebody who mapped it
@@ -21,17 +22,6 @@ struct mapper {
 	struct list_head node;
 	struct mm_struct *mm;
 };
-
-/* Frames from pages[0] on that follow each other. */
-static unsigned long run_length(struct page **pages, unsigned long nr)
-{
-	unsigned long pfn = page_to_pfn(pages[0]);
-	unsigned long run = 1;
-
-	while (run < nr && page_to_pfn(pages[run]) == pfn + run)
-		run++;
-	return run;
-}
 
 static void forget_mapper(struct mapper *mapper)
 {
@@ -79,6 +69,17 @@ static const struct vm_operations_struct vm_ops = {
 };
 
 /**
+ * lethe_mapping_is_region() - is this a mapping of a region?
+ * @vma: any, with its mmap_lock held
+ *
+ * Return: that.
+ */
+bool lethe_mapping_is_region(const struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &vm_ops;
+}
+
+/**
  * lethe_mappings_init() - no mapping yet
  * @mappings: of a new file
  * @owner: who maps it most likely; stays until lethe_mappings_free()
@@ -118,7 +119,7 @@ int lethe_mappings_add(struct lethe_mappings *mappings,
 	vma->vm_ops = &vm_ops;
 
 	for (; nr; nr -= run) {
-		run = run_length(pages, nr);
+		run = lethe_run_length(pages, nr);
 		err = remap_pfn_range(vma, addr, page_to_pfn(*pages),
 				      run << PAGE_SHIFT, vma->vm_page_prot);
 		if (err)

@@ -30,6 +30,7 @@ struct lethe_mappings {
 	bool revoked;
 };
 
+bool lethe_mapping_is_region(const struct vm_area_struct *vma);
 void lethe_mappings_init(struct lethe_mappings *mappings,
 			 struct mm_struct *owner);
 int lethe_mappings_add(struct lethe_mappings *mappings,

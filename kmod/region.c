@@ -9,6 +9,7 @@
  * handed on: its pages are gone from every mapping and wiped before anything
  * else happens, and it never gets others.
  */
+#include <linux/atomic.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -18,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
@@ -26,13 +28,18 @@
 
 #include "block.h"
 #include "fpu.h"
+#include "holder.h"
 #include "mapping.h"
 #include "region.h"
+#include "totals.h"
+#include "trace.h"
 
 /**
  * struct region - what a descriptor stands for
  * @node: in @regions, until it is released or revoked
  * @mm: the creator's, which its RLIMIT_MEMLOCK charge is on
+ * @number: no other had it since the module was loaded
+ * @maker: who pays, and counts as who holds it
  * @nr: pages
  * @pages: the pages
  * @mappings: who can touch them
@@ -42,6 +49,8 @@
 struct region {
 	struct list_head node;
 	struct mm_struct *mm;
+	u64 number;
+	struct lethe_maker maker;
 	unsigned long nr;
 	struct page **pages;
 	struct lethe_mappings mappings;
@@ -56,6 +65,8 @@ struct region {
 static DECLARE_RWSEM(gate);
 static bool shut;		/* written with @gate held for writing */
 static DECLARE_WAIT_QUEUE_HEAD(opened);
+
+static atomic64_t last_number;
 
 static DEFINE_MUTEX(lock);	/* both below */
 static LIST_HEAD(regions);
@@ -106,24 +117,36 @@ static void region_free(struct region *region)
 			region_uncharge(region);
 		mmdrop(region->mm);
 	}
+	lethe_maker_free(&region->maker);
 	kfree(region);
 }
 
-/* From here on the region can be revoked. */
+/* From here on the region can be revoked. Before anybody can write to it. */
 static void region_add(struct region *region)
 {
+	trace_region_create(region->number, region->nr,
+			    pid_nr(region->maker.pid));
+	if (trace_region_frames_enabled())
+		lethe_trace_frames(region->number, region->pages, region->nr,
+				   true);
+
 	guard(mutex)(&lock);
 
 	list_add_tail(&region->node, &regions);
 	nr_regions++;
 }
 
-static void region_remove(struct region *region)
+/* Nothing maps it any more: its pages are wiped, and given back. */
+static void region_remove(struct region *region, bool revoked)
 {
-	guard(mutex)(&lock);
-
+	mutex_lock(&lock);
 	list_del(&region->node);
 	nr_regions--;
+	mutex_unlock(&lock);
+
+	lethe_block_give(region->pages, region->nr, region->number);
+	trace_region_destroy(region->number, region->nr,
+			     pid_nr(region->maker.pid), revoked);
 }
 
 /*
@@ -135,10 +158,8 @@ static int region_release(struct inode *inode, struct file *file)
 	struct region *region = file->private_data;
 
 	down_read(&gate);
-	if (!region->revoked) {
-		region_remove(region);
-		lethe_block_give(region->pages, region->nr);
-	}
+	if (!region->revoked)
+		region_remove(region, false);
 	up_read(&gate);
 
 	region_free(region);
@@ -165,6 +186,8 @@ static struct region *region_alloc(unsigned long nr)
 
 	init_waitqueue_head(&region->wait);
 	region->nr = nr;
+	region->number = atomic64_inc_return(&last_number);
+	lethe_maker_init(&region->maker);
 	err = account_locked_vm(current->mm, nr, true);
 	if (err)
 		goto err_free;
@@ -252,8 +275,7 @@ int lethe_region_create(u64 length, bool may_wait)
 	return fd;
 
 err_pages:
-	region_remove(region);
-	lethe_block_give(region->pages, nr);
+	region_remove(region, false);
 err_region:
 	region_free(region);
 err_gate:
@@ -264,12 +286,12 @@ err_gate:
 static void revoke(struct region *region)
 {
 	lethe_mappings_revoke(&region->mappings);
-	region_remove(region);
-	lethe_block_give(region->pages, region->nr);
+	region_remove(region, true);
 	region_uncharge(region);
 	/* Not sooner: who is told of it may count on SIGBUS. */
 	WRITE_ONCE(region->revoked, true);
 	wake_up_poll(&region->wait, EPOLLHUP | EPOLLERR);
+	lethe_total_add(LETHE_TOTAL_REVOKED, 1);
 }
 
 /**
@@ -377,4 +399,32 @@ int lethe_region_frames(int fd, u64 *frames, u64 room, u64 *total)
 	up_read(&gate);
 	fput(file);
 	return 0;
+}
+
+/**
+ * lethe_region_holdings() - what each region's maker holds of it
+ * @holdings: filled with the first @room of them, as the caller sees processes
+ * @room: may be less than there are
+ *
+ * The oldest come first, so that with room for lethe_region_count() of them none
+ * is left out but those that were made since. The caller has made sure that who
+ * asks may know.
+ *
+ * Return: how many were filled.
+ */
+u64 lethe_region_holdings(struct lethe_holding *holdings, u64 room)
+{
+	struct region *region;
+	u64 nr = 0;
+
+	guard(mutex)(&lock);
+
+	list_for_each_entry(region, &regions, node) {
+		if (nr == room)
+			break;
+		lethe_maker_holds(&region->maker, region->number,
+				  (u64)region->nr << PAGE_SHIFT,
+				  &holdings[nr++]);
+	}
+	return nr;
 }

@@ -27,14 +27,19 @@ static enum lethe_resident present(bool writable)
 
 static enum lethe_resident pte_state(pte_t pte)
 {
+	softleaf_t leaf;
+
 	if (pte_none(pte))
 		return LETHE_ABSENT;
 	if (pte_present(pte))
 		return present(!pte_protnone(pte) && pte_write(pte));
+	leaf = softleaf_from_pte(pte);
 	/* On its way between two places, and in memory in both. */
-	if (softleaf_is_migration(softleaf_from_pte(pte)))
+	if (softleaf_is_migration(leaf))
 		return LETHE_GUARDED;
-	return LETHE_ABSENT;
+	if (softleaf_is_swap(leaf))
+		return LETHE_SWAPPED;
+	return softleaf_is_guard_marker(leaf) ? LETHE_FENCED : LETHE_ABSENT;
 }
 
 static enum lethe_resident pmd_state(pmd_t pmd)

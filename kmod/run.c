@@ -12,6 +12,7 @@
 
 #include "directmap.h"
 #include "run.h"
+#include "trace.h"
 
 /*
  * Charged to nobody: what a region has of it is charged as the region is made
@@ -77,6 +78,8 @@ struct page *lethe_run_alloc(int node, unsigned int order, bool only_node)
 	for (i = 0; i < 1U << order; i++)
 		__SetPageOffline(page + i);
 
+	/* Told before it can hold a secret. */
+	trace_block_add(page, order);
 	if (lethe_directmap_remove(page, 1U << order)) {
 		lethe_run_free(page, order);
 		return NULL;
@@ -101,6 +104,8 @@ bool lethe_run_free(struct page *page, unsigned int order)
 		       PAGE_SIZE << order >> 10);
 		return false;
 	}
+	/* And before somebody else can have it. */
+	trace_block_remove(page, order);
 
 	for (i = 0; i < 1U << order; i++) {
 		set_page_private(page + i, 0);

@@ -42,7 +42,8 @@ int lethe_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	if (READ_ONCE(payload->reserved))
 		return -EINVAL;
 
-	result = lethe_device_call(cmd->cmd_op, u64_to_user_ptr(args), false);
+	result = lethe_device_call(cmd->file, cmd->cmd_op,
+				   u64_to_user_ptr(args), false);
 	/*
 	 * Some kernels take a positive number for a failure, and cancel what is
 	 * linked behind it; EAGAIN makes each of them try again, on a worker.

@@ -1,133 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * LETHE_IOC_WIPE: zeroes what is resident of a range of the caller's, with the
- * caller's own rights, and populates nothing; and has its register residue wiped
- * elsewhere. It holds no lock while it writes, and never copies a byte of what it
- * wipes to anywhere, the kernel's stack included.
+ * LETHE_IOC_WIPE: what is to be done, in which order, and by whom. How each part is
+ * wiped is elsewhere, and so is who may be.
  */
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/lethe.h>
-#include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/pid.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
-#include <linux/uaccess.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task_stack.h>
 
+#include "errand.h"
 #include "kstack.h"
-#include "resident.h"
+#include "range.h"
+#include "target.h"
+#include "ustack.h"
 #include "wipe.h"
 #include "xsave.h"
 
-#define WIPE_FLAGS	(LETHE_WIPE_RANGE | LETHE_WIPE_REGISTERS)
-
-/* Between two looks for a signal and for somebody else's turn. */
-#define WIPE_STRIDE	PMD_SIZE
-
-/*
- * Is every byte of this part of a page zero? False also where that cannot be
- * read without a fault. The bytes pass through a register alone.
- */
-static bool reads_zero(unsigned long addr, unsigned long end)
-{
-	const u64 __user *word;
-	const u8 __user *byte;
-	u64 seen = 0;
-	u64 part;
-	u8 one;
-
-	pagefault_disable();
-	if (!user_read_access_begin((void __user *)addr, end - addr))
-		goto out;
-	while (addr < end && !seen) {
-		if (IS_ALIGNED(addr, sizeof(part)) &&
-		    end - addr >= sizeof(part)) {
-			word = (const u64 __user *)addr;
-			unsafe_get_user(part, word, fault);
-			seen = part;
-			addr += sizeof(part);
-		} else {
-			byte = (const u8 __user *)addr;
-			unsafe_get_user(one, byte, fault);
-			seen = one;
-			addr += sizeof(one);
-		}
-	}
-	user_read_access_end();
-	pagefault_enable();
-	return !seen;
-
-fault:
-	user_read_access_end();
-out:
-	pagefault_enable();
-	return false;
-}
-
-/*
- * The part of one page that lies below @end, by a fault if need be. Copy-on-write
- * that holds nothing is left shared. Where the caller may not write, neither
- * do we: that fails and is passed over. Returns the bytes zeroed.
- */
-static unsigned long wipe_guarded(unsigned long addr, unsigned long end)
-{
-	end = min(end, (addr & PAGE_MASK) + PAGE_SIZE);
-	if (reads_zero(addr, end))
-		return 0;
-	return end - addr - clear_user((void __user *)addr, end - addr);
-}
-
-/*
- * Pages that can be written to as they are, unless that changed just now: so
- * without faults, which would bring back a page that has gone meanwhile.
- * Returns the bytes zeroed.
- */
-static unsigned long wipe_writable(unsigned long addr, unsigned long end)
-{
-	unsigned long left;
-
-	pagefault_disable();
-	left = clear_user((void __user *)addr, end - addr);
-	pagefault_enable();
-	return end - addr - left;
-}
-
-/* Wipes from @addr on; returns how far it came, which is past @addr. */
-static unsigned long wipe_step(unsigned long addr, unsigned long end,
-			       u64 *wiped)
-{
-	unsigned long next, done;
-
-	switch (lethe_resident_run(addr, end, &next)) {
-	case LETHE_ABSENT:
-		return next;
-	case LETHE_WRITABLE:
-		done = wipe_writable(addr, min(next, addr + WIPE_STRIDE));
-		*wiped += done;
-		if (done)
-			return addr + done;
-		/* An old TLB entry, a protection key, or gone: ask properly. */
-		fallthrough;
-	case LETHE_GUARDED:
-		*wiped += wipe_guarded(addr, end);
-		return min(end, (addr & PAGE_MASK) + PAGE_SIZE);
-	}
-	return end;
-}
-
-static int wipe_range(struct lethe_wipe *args)
-{
-	unsigned long addr = args->start;
-	unsigned long end = addr + args->length;
-
-	while (addr < end) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		addr = wipe_step(addr, end, &args->wiped);
-		cond_resched();
-	}
-	return 0;
-}
+#define WIPE_FLAGS	(LETHE_WIPE_RANGE | LETHE_WIPE_REGISTERS | \
+			 LETHE_WIPE_DEAD_STACK | LETHE_WIPE_SIGSTACK)
 
 static int check_range(const struct lethe_wipe *args)
 {
@@ -141,7 +35,7 @@ static int check_range(const struct lethe_wipe *args)
 }
 
 /**
- * lethe_wipe_check() - may this be done, and does it mean anything?
+ * lethe_wipe_check() - does it mean anything, and can it be done here?
  * @args: as the caller gave it
  *
  * Return: 0, or -errno as LETHE_IOC_WIPE has it.
@@ -152,8 +46,6 @@ int lethe_wipe_check(const struct lethe_wipe *args)
 
 	if (!args->flags || args->flags & ~WIPE_FLAGS || args->reserved)
 		return -EINVAL;
-	if (args->tid && args->tid != task_pid_vnr(current))
-		return -ESRCH;
 	err = check_range(args);
 	if (err)
 		return err;
@@ -162,26 +54,152 @@ int lethe_wipe_check(const struct lethe_wipe *args)
 	return 0;
 }
 
-/**
- * lethe_wipe_run() - wipe what lethe_wipe_check() let pass
- * @args: @wiped is set, also when this fails
- *
- * Return: 0, or -EINTR where the caller was killed.
- */
-int lethe_wipe_run(struct lethe_wipe *args)
+static int wipe_stacks(struct lethe_job *job)
+{
+	struct lethe_extent extent;
+	int err = 0;
+
+	if (job->flags & LETHE_WIPE_DEAD_STACK) {
+		err = lethe_ustack_dead(job->task, job->sp, &extent);
+		if (!err)
+			err = lethe_range_wipe(extent.start, extent.end,
+					       &job->tally);
+	}
+	if (!err && job->flags & LETHE_WIPE_SIGSTACK) {
+		err = lethe_ustack_signal(job->task, job->sp, &extent);
+		if (!err)
+			err = lethe_range_wipe(extent.start, extent.end,
+					       &job->tally);
+	}
+	return err;
+}
+
+/* In current->mm, which is the task's. */
+static int wipe_memory(struct lethe_job *job)
+{
+	int err = 0;
+
+	if (job->flags & LETHE_WIPE_RANGE)
+		err = lethe_range_wipe(job->start, job->end, &job->tally);
+	return err ?: wipe_stacks(job);
+}
+
+/* The caller's own. Last, since whatever runs in the kernel may leave something. */
+static void wipe_registers(void)
+{
+	lethe_xsave_wipe_stale();
+	lethe_kstack_wipe();
+}
+
+/* By the task itself. */
+static int wipe_own(struct lethe_job *job)
 {
 	int err;
 
-	args->wiped = 0;
-	if (args->flags & LETHE_WIPE_RANGE) {
-		err = wipe_range(args);
+	job->sp = user_stack_pointer(current_pt_regs());
+	err = wipe_memory(job);
+	if (!err && job->flags & LETHE_WIPE_REGISTERS)
+		wipe_registers();
+	return err;
+}
+
+/* By the thread itself, which the caller waits for. Killed, it is ending too. */
+static int wipe_own_asked(struct lethe_job *job)
+{
+	int err = current->mm ? wipe_own(job) : -ESRCH;
+
+	return err == -EINTR ? -ESRCH : err;
+}
+
+/* A thread's memory is the caller's; what else it has, only it can leave alone. */
+static int wipe_thread(struct lethe_job *job, struct file *door)
+{
+	struct lethe_tally range = {};
+	int err;
+
+	if (job->flags & LETHE_WIPE_RANGE) {
+		err = lethe_range_wipe(job->start, job->end, &job->tally);
 		if (err)
 			return err;
+		range = job->tally;
+		job->flags &= ~LETHE_WIPE_RANGE;
+		job->tally = (struct lethe_tally){};
 	}
-	/* Last, since whatever runs in the kernel may leave something. */
-	if (args->flags & LETHE_WIPE_REGISTERS) {
-		lethe_xsave_wipe_stale();
-		lethe_kstack_wipe();
-	}
+	err = job->flags ?
+	      lethe_errand_by_thread(job, wipe_own_asked, door) : 0;
+	job->tally.wiped += range.wiped;
+	job->tally.skipped += range.skipped;
+	job->tally.dropped += range.dropped;
+	return err;
+}
+
+static int wipe_kernel_stack(struct lethe_job *job)
+{
+	lethe_kstack_wipe();
 	return 0;
+}
+
+static int wipe_tracee(struct lethe_job *job, struct file *door)
+{
+	struct mm_struct *mm;
+	int err;
+
+	err = lethe_target_tracee_sp(job->task, &job->sp);
+	if (err)
+		return err;
+	mm = lethe_target_tracee_mm(job->task);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	err = lethe_errand_in(mm, job, wipe_memory);
+	mmput(mm);
+	if (err || !(job->flags & LETHE_WIPE_REGISTERS))
+		return err;
+	/* A SIGKILL could have it run there, in the kernel, at any moment. */
+	err = lethe_errand_by_tracee(job, wipe_kernel_stack, door);
+	if (!err)
+		lethe_xsave_wipe_stopped(job->task);
+	return err;
+}
+
+static int wipe_target(const struct lethe_target *target, struct lethe_job *job,
+		       struct file *door)
+{
+	switch (target->relation) {
+	case LETHE_ITSELF:
+		return wipe_own(job);
+	case LETHE_THREAD:
+		return wipe_thread(job, door);
+	case LETHE_TRACEE:
+		return wipe_tracee(job, door);
+	}
+	return -ESRCH;
+}
+
+/**
+ * lethe_wipe_run() - wipe what lethe_wipe_check() let pass
+ * @args: what it returns is set, also when this fails
+ * @door: the file that it was asked for by
+ *
+ * Return: 0, or -errno as LETHE_IOC_WIPE has it.
+ */
+int lethe_wipe_run(struct lethe_wipe *args, struct file *door)
+{
+	struct lethe_job job = {
+		.flags = args->flags,
+		.start = args->start,
+		.end = args->start + args->length,
+	};
+	struct lethe_target target;
+	int err;
+
+	err = lethe_target_get(args->tid, &target);
+	if (!err) {
+		job.task = target.task;
+		err = wipe_target(&target, &job, door);
+		lethe_target_put(&target);
+	}
+	args->wiped = job.tally.wiped;
+	args->skipped = job.tally.skipped;
+	args->dropped = job.tally.dropped;
+	return err;
 }

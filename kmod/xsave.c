@@ -206,3 +206,19 @@ void lethe_xsave_wipe_stale(void)
 	wipe_initial(fpstate);
 	fpregs_unlock();
 }
+
+/**
+ * lethe_xsave_wipe_stopped() - the same of a task that is stopped
+ * @task: which does not run its program before this returns, or never again
+ *
+ * Its registers were saved as it was switched away from. Killed, it may run in the
+ * kernel meanwhile, and need not save them once more.
+ */
+void lethe_xsave_wipe_stopped(struct task_struct *task)
+{
+	/* It said that it is stopped a moment before it was. */
+	while (lethe_task_on_cpu(task) && task_is_traced(task))
+		cond_resched();
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		wipe_initial(lethe_fpstate(task));
+}

@@ -7,8 +7,11 @@
 
 #include <linux/types.h>
 
+struct task_struct;
+
 void lethe_xsave_init(void);
 bool lethe_xsave_known(void);
 void lethe_xsave_wipe_stale(void);
+void lethe_xsave_wipe_stopped(struct task_struct *task);
 
 #endif /* LETHE_XSAVE_H */

@@ -34,13 +34,13 @@ with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
 LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
 FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section options report limits exception jump \
-	forking signal_section signal_residue signal_context)
+	forking signal_section signal_residue signal_context wipe_stack)
 DEVICE_PROGRAMS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(URING_SELFTESTS))
 # Programs as vm.py takes them, one after the other. then: what stands between.
 then := ';'
 on-backend = $(foreach p,$(2),$(then) env LETHE_BACKEND=$(1) $(p))
 
-vm-module-options := $(with-module)
+vm-module-options := $(with-module) --timeout 600
 vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(DEVICE_PROGRAMS)),$(then) $(p)) \
 	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS)

@@ -17,6 +17,7 @@
 #include "../selftests/tap.h"
 #include "cases.h"
 #include "peer.h"
+#include "stack.h"
 
 #define KIB 1024
 /* For a frame of 64 KiB, and what is round it. */
@@ -331,6 +332,7 @@ int main(int argc, char **argv)
 			measure(&subjects[i], &peer, round);
 		for (i = 0; i < IN_THREADS; i++)
 			measure_threads(&in_threads[i], round);
+		measure_stacks(round);
 	}
 	print_header();
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
@@ -341,6 +343,7 @@ int main(int argc, char **argv)
 		     &subjects[THREAD_DEFAULT]);
 	for (i = 0; i < IN_THREADS; i++)
 		print_threads(&in_threads[i]);
+	print_stacks();
 	peer_end(&peer);
 	return 0;
 }

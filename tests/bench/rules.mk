@@ -4,8 +4,8 @@
 # whether all of it works.
 
 BENCH_O	:= $(O)/tests/bench
-BENCH_SRC := bench cases exchange slices peer series
-VM_BENCH_SRC := vm_bench vm_section vm_uring cases slices series
+BENCH_SRC := bench cases exchange slices peer series stack
+VM_BENCH_SRC := vm_bench vm_section vm_uring vm_wipe cases slices series stack
 
 $(BENCH_O)/%.o: tests/bench/%.c
 	$(call say,CC,$<)

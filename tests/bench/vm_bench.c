@@ -11,8 +11,10 @@
 #include "../selftests/door.h"
 #include "../selftests/knobs.h"
 #include "series.h"
+#include "stack.h"
 #include "vm_section.h"
 #include "vm_uring.h"
+#include "vm_wipe.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -263,5 +265,9 @@ int main(void)
 	bench_live();
 	bench_uring(door);
 	bench_sections(door);
+	for (unsigned int round = 0; round < rounds; round++)
+		measure_stacks(round);
+	print_stacks();
+	bench_wipes(door);
 	return 0;
 }

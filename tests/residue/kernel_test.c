@@ -1,62 +1,31 @@
 // SPDX-License-Identifier: MIT
 /*
  * LETHE_WIPE_REGISTERS, searched from outside: what the kernel keeps of a task
- * that had a secret, wiped all that is its own, and sleeps. Each search has its
+ * that had a secret, wiped all that is its own, and is at rest: of the caller, of
+ * another thread, and of a tracee that went on. Each search has its
  * control in the same run: a task that did the same without the call.
  *
  * The kernel was booted with randomize_kstack_offset=off: kmod/README.md says
  * what that moves out of reach. What INIT does is not here, as QEMU does not
  * model it (tests/vm/bochs.py).
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/lethe.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/random.h>
-#include <sys/wait.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../selftests/registers.h"
 #include "../selftests/tap.h"
 #include "../vm/hostlink.h"
 #include "needle.h"
+#include "target.h"
 
 /* As many as poll() copies to the kernel's stack, and not to its heap. */
 #define FDS 29
 /* Some tenths of a second: as many ticks as it takes. */
 #define SPINS 100000000UL
 #define TRIES 20
-
-static int device;
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		tap_bail("CPU %d: %s", cpu, strerror(errno));
-}
-
-static void random_bytes(void *p, size_t n)
-{
-	if (getrandom(p, n, 0) != (ssize_t)n)
-		_exit(1);
-}
-
-static void tell(int to, const char *name, const void *secret, size_t n)
-{
-	struct needle needle;
-
-	if (needle_make(&needle, name, secret, n) || needle_write(to, &needle))
-		_exit(1);
-}
 
 /*
  * poll() puts its array on the kernel's stack and leaves it there. No descriptor
@@ -66,15 +35,35 @@ static void on_kernel_stack(int to)
 {
 	struct pollfd fds[FDS];
 
-	random_bytes(fds, sizeof(fds));
+	target_random(fds, sizeof(fds));
 	for (int i = 0; i < FDS; i++) {
 		fds[i].fd |= 1U << 31;
 		fds[i].revents = 0;
 	}
-	tell(to, "stack", fds, sizeof(fds));
+	target_tell(to, "stack", fds, sizeof(fds));
 	if (poll(fds, FDS, 0))
 		_exit(1);
 	explicit_bzero(fds, sizeof(fds));
+}
+
+/*
+ * An address where nothing is, which is looked for several calls deeper. The low
+ * twelve bits are those of a page's start, as the kernel has it all the way down.
+ */
+static void deep_on_kernel_stack(int to)
+{
+	unsigned char byte;
+	struct iovec here = { &byte, 1 }, there = { .iov_len = 1 };
+	volatile uint8_t *address = (volatile uint8_t *)&there.iov_base;
+
+	target_random(&there.iov_base, sizeof(there.iov_base));
+	address[0] = 0;
+	address[1] &= 0xf0;
+	address[7] = 0x5a;
+	target_tell(to, "address", &there.iov_base, sizeof(there.iov_base));
+	if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) >= 0)
+		_exit(1);
+	explicit_bzero(&there, sizeof(there));
 }
 
 /*
@@ -86,8 +75,8 @@ static void in_registers(int to)
 	static unsigned long spins;
 	static uint64_t secret;
 
-	random_bytes(&secret, sizeof(secret));
-	tell(to, "registers", &secret, sizeof(secret));
+	target_random(&secret, sizeof(secret));
+	target_tell(to, "registers", &secret, sizeof(secret));
 	spins = SPINS;
 	registers_fill(&secret);
 	__asm__ volatile("movq $0, %0\n"
@@ -105,110 +94,64 @@ static void in_registers(int to)
 			   "memory", "cc");
 }
 
-static void wipe(void)
-{
-	struct lethe_wipe args = { .size = sizeof(args), .flags = LETHE_WIPE_REGISTERS };
-
-	if (ioctl(device, LETHE_IOC_WIPE, &args))
-		_exit(1);
-}
-
-/* Asleep in the kernel, with no more to do. */
-static void wait_asleep(pid_t pid)
-{
-	char path[32], line[128], *state;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	for (int i = 0; i < 3000; i++) {
-		file = fopen(path, "r");
-		if (!file || !fgets(line, sizeof(line), file))
-			break;
-		fclose(file);
-		state = strrchr(line, ')');
-		if (state && state[2] == 'S')
-			return;
-		usleep(20 * 1000);
-	}
-	tap_bail("a child does not come to rest");
-}
-
-/* How much of it is in RAM, of a child on a CPU of its own that sleeps by then. */
-static struct hostlink_found plant(void (*how)(int), bool wiped)
+/* How much of it is in RAM, of a task that has come to rest by then. */
+static struct hostlink_found plant(enum target_whose whose, void (*how)(int), bool wiped)
 {
 	struct hostlink_found found;
 	struct needle needle;
-	int ends[2];
 	pid_t pid;
+	int from;
 
-	if (pipe2(ends, O_CLOEXEC))
-		tap_bail("pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
-		tap_bail("fork: %s", strerror(errno));
-	if (!pid) {
-		pin(1);
-		how(ends[1]);
-		if (wiped)
-			wipe();
-		for (;;)
-			pause();
-	}
-	close(ends[1]);
-	if (needle_read(ends[0], &needle) != 1)
+	pid = target_start(whose, how, wiped ? LETHE_WIPE_REGISTERS : 0, &from);
+	if (needle_read(from, &needle) != 1)
 		tap_bail("a child did not say what to search for");
-	close(ends[0]);
-	wait_asleep(pid);
+	close(from);
 	if (hostlink_search(wiped ? "wiped" : "as it is", &needle, 1, NULL, 0, &found,
 			    NULL))
 		tap_bail("the host could not search");
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	target_end(pid);
 	return found;
 }
 
 /* What interrupts the other CPU between, by chance, may hide it once. */
-static struct hostlink_found control(void (*how)(int))
+static struct hostlink_found control(enum target_whose whose, void (*how)(int))
 {
 	struct hostlink_found found = { 0 };
 
 	for (int i = 0; i < TRIES && !found.copies; i++)
-		found = plant(how, false);
+		found = plant(whose, how, false);
 	return found;
+}
+
+static void test(enum target_whose whose, void (*how)(int), const char *what)
+{
+	struct hostlink_found kept = control(whose, how);
+	struct hostlink_found left = plant(whose, how, true);
+
+	tap_ok(kept.copies > 0, "of %s the kernel keeps %s (%llu copies)",
+	       target_names[whose], what, (unsigned long long)kept.copies);
+	tap_ok(!left.copies, "after LETHE_WIPE_REGISTERS it keeps nothing of that (%llu)",
+	       (unsigned long long)left.copies);
 }
 
 int main(void)
 {
-	struct hostlink_found kept, left;
-
-	if (hostlink_open()) {
-		puts("KTAP version 1\n1..0 # SKIP a virtual machine whose host can search it");
-		return 4;
-	}
-	device = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
-	if (device < 0) {
-		puts("KTAP version 1\n1..0 # SKIP " LETHE_DEVICE);
-		return 4;
-	}
+	if (hostlink_open())
+		tap_skip_all("a virtual machine whose host can search it");
+	if (target_open())
+		tap_skip_all(LETHE_DEVICE);
 	registers_look();
-	pin(0);
-	tap_plan(4);
-
-	kept = control(on_kernel_stack);
-	left = plant(on_kernel_stack, true);
-	tap_ok(kept.copies > 0,
-	       "what poll() was given stays on the kernel's stack (%llu copies)",
-	       (unsigned long long)kept.copies);
-	tap_ok(!left.copies,
-	       "after LETHE_WIPE_REGISTERS nothing of it does (%llu copies)",
-	       (unsigned long long)left.copies);
-
-	kept = control(in_registers);
-	left = plant(in_registers, true);
-	tap_ok(kept.copies > 0,
-	       "of registers at an interrupt, zeroed since, the kernel keeps some (%llu copies)",
-	       (unsigned long long)kept.copies);
-	tap_ok(!left.copies, "after LETHE_WIPE_REGISTERS it keeps none (%llu copies)",
-	       (unsigned long long)left.copies);
+	target_pin(0);
+	tap_plan(6 * NR_TARGETS - 2);
+	for (int whose = 0; whose < NR_TARGETS; whose++) {
+		/* To be stopped takes as much of the stack as poll() does. */
+		if (whose != TARGET_TRACEE)
+			test(whose, on_kernel_stack,
+			     "what poll() was given, on its stack");
+		test(whose, deep_on_kernel_stack,
+		     "what process_vm_readv() was given, on its stack");
+		test(whose, in_registers,
+		     "some of the registers at an interrupt, zeroed since");
+	}
 	return tap_end();
 }

@@ -19,7 +19,8 @@ ending_test-src	:= ending_test needle
 COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
-kernel_test-src	:= kernel_test needle
+kernel_test-src	:= kernel_test target needle
+wipe_test-src	:= wipe_test target $(PROCESS)
 stale-src	:= stale needle
 
 # From other rooms.
@@ -31,6 +32,7 @@ ending_test-obj	:= $(HOSTLINK)
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
 kernel_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
+wipe_test-obj	:= $(kernel_test-obj)
 stale-obj	:= $(SELFTEST_REGISTERS)
 
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
@@ -38,12 +40,15 @@ RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
 ram_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
+kernel_test-libs := -pthread
+wipe_test-libs	:= -pthread
+stale-libs	:= -pthread
 kernel_copies_test-libs := $(PROBE_LIBS) -pthread
 undisturbed_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
-RESIDUE_VM_TESTS := $(addprefix $(RESIDUE_O)/,ram_test kernel_test)
+RESIDUE_VM_TESTS := $(addprefix $(RESIDUE_O)/,ram_test kernel_test wipe_test)
 ENDING_TEST := $(RESIDUE_O)/ending_test
 STALE := $(RESIDUE_O)/stale
 RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST) \

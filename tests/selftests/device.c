@@ -127,8 +127,10 @@ static void test_query(void)
 	       "QUERY: version, page and block size are known");
 	tap_ok(known.features & LETHE_FEATURE_REGIONS &&
 		       known.features & LETHE_FEATURE_WIPE_RANGE &&
-		       known.features & LETHE_FEATURE_WIPE_REGISTERS,
-	       "QUERY: regions and both wipes are there");
+		       known.features & LETHE_FEATURE_WIPE_REGISTERS &&
+		       known.features & LETHE_FEATURE_WIPE_STACKS &&
+		       known.features & LETHE_FEATURE_WIPE_OTHERS,
+	       "QUERY: regions and every wipe are there");
 	tap_ok((known.pages_used + known.pages_free) * known.page_size ==
 			       known.blocks * known.block_size &&
 		       known.pages_used >= 3,

@@ -62,6 +62,19 @@ UNUSED static int call(unsigned long code, void *args)
 	return ret < 0 ? -errno : ret;
 }
 
+/*
+ * A wipe of a thread that can come, on a machine that may be too busy to let it: each
+ * EAGAIN has to leave everything as it was.
+ */
+UNUSED static int wipe_patiently(struct lethe_wipe *args)
+{
+	int err = -EAGAIN;
+
+	for (int i = 0; i < 100 && err == -EAGAIN; i++)
+		err = call(LETHE_IOC_WIPE, args);
+	return err;
+}
+
 UNUSED static int create(size_t length)
 {
 	struct lethe_create args = { .size = sizeof(args), .length = length };

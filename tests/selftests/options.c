@@ -14,7 +14,9 @@
 #include "lethe.h"
 #include "tap.h"
 
-#define ALL_FLAGS (LETHE_FAST | LETHE_BLOCK_SIGNALS | LETHE_COMPLETE | LETHE_REFUSE_FORK)
+#define ALL_FLAGS                                                                \
+	(LETHE_FAST | LETHE_BLOCK_SIGNALS | LETHE_COMPLETE | LETHE_REFUSE_FORK | \
+	 LETHE_WIPE_BELOW)
 
 /* As a program has them that was built with a later version of the header. */
 struct later_options {
@@ -93,10 +95,10 @@ static void test_flags(void)
 		else
 			refused += ask(&options) == -EINVAL;
 	}
-	tap_ok(good == 4 && refused == 28, "4 flags are known, and 28 are EINVAL");
+	tap_ok(good == 5 && refused == 27, "5 flags are known, and 27 are EINVAL");
 	for (good = 0, options.flags = 0; options.flags <= ALL_FLAGS; options.flags++)
 		good += ask(&options) == 0;
-	tap_ok(good == 16, "all of their combinations run");
+	tap_ok(good == 32, "all of their combinations run");
 }
 
 static void test_levels(void)

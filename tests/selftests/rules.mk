@@ -13,6 +13,8 @@ LIBRARY_SELFTESTS += nesting jump threads thread_create cancel ending \
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks \
 	signal_mark signal_malloc signal_ways signal_trace
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
+# Dead stacks; and what a section asks the kernel for.
+LIBRARY_SELFTESTS += wipe_stack section_calls
 # Not linked with liblethe.so, but loading it.
 LIBRARY_SELFTESTS += loaded
 # With a longjmp() that checks where it goes.
@@ -106,11 +108,12 @@ $(SELFTEST_LINKED) $(SELFTEST_STORM): $(SELFTEST_O)/%: \
 
 # The tables that kmod/README.md carries are those that the programs hold true.
 SELFTEST_TABLE := $(O)/tap/selftests-table.tap
-$(SELFTEST_TABLE): $(addprefix $(SELFTEST_O)/,$(ROWS)) .FORCE
-	$(call say,TEST,table of system calls)
+$(SELFTEST_TABLE): $(addprefix $(SELFTEST_O)/,$(ROWS) $(WHO)) .FORCE
+	$(call say,TEST,tables of system calls)
 	$(Q)mkdir -p $(@D)
-	$(Q)tests/selftests/table.sh kmod/README.md $(filter-out .FORCE,$^) >$@ || \
-		grep -v '^ok' $@
+	$(Q){ tests/selftests/table.sh kmod/README.md $(ROWS_HEAD) $(ROWS:%=$(SELFTEST_O)/%); \
+		tests/selftests/table.sh kmod/README.md $(WHO_HEAD) $(WHO:%=$(SELFTEST_O)/%); \
+		} >$@; grep '^not ok\|^#' $@ || true
 
 # Each program stands alone, and in a kernel tree: that of Debian's source package,
 # as much of it as the selftests are.

@@ -1,18 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Is what a document says of each system call what the selftests hold true? Its
-# rows that name one of the programs have to be those that the program prints, in
-# that order, and no others. `--write` puts them there.
+# Is what a document says in a table what the selftests hold true? The rows below
+# the table's head have to be those that the programs print, in that order, and no
+# others. `--write` puts them there.
 #
-#	table.sh [--write] DOCUMENT PROGRAM...
+#	table.sh [--write] DOCUMENT HEAD PROGRAM...
 write=
 if [ "$1" = --write ]; then
 	write=yes
 	shift
 fi
 document=$1
-shift
+head=$2
+shift 2
 
 rows=$(mktemp) || exit 1
 trap 'rm -f "$rows"' EXIT
@@ -20,8 +21,7 @@ for program in "$@"; do
 	"$program" --table || exit 1
 done >"$rows"
 
-# From the table's head down to the first line that is not of it.
-head='| what | a region | memfd_secret | ordinary memory | tested in |'
+# From the head down to the first line that is not of the table.
 if [ "$write" ]; then
 	awk -v head="$head" -v rows="$rows" '
 		$0 == head { print; getline; print; inside = 1

@@ -5,9 +5,9 @@ erases it, on an emulator that models it: QEMU's writes every component each tim
 
     bochs.py [options of vm.py test] -- PROGRAM
 
-The program (tests/residue/stale.c) prints what to search for, a needle named
-"kept", the control, one named "wiped" and one named "at-once", and then executes
-`xchg %bx, %bx`, where Bochs's debugger stops and writes the memory down. One
+The program (tests/residue/stale.c) prints what to search for, needles named "kept",
+"wiped" and "at-once", of the caller, and a pair for each other target, of which the
+one that was kept is the control; and then executes `xchg %bx, %bx`, where Bochs's debugger stops and writes the memory down. One
 processor, with AVX.
 
 The exit status is that of vm.py.
@@ -185,8 +185,17 @@ def judge(options, directory):
          f'({wiped} copies)', []),
         (at_once == 0, 'nor where nothing had been saved since the zeroing '
          f'({at_once} copies)', []),
-        (not bad, "the kernel's log is clean", bad),
     ]
+    for target, name in (('thread', 'another thread that was preempted'),
+                         ('tracee', 'a tracee')):
+        kept, wiped = map(found.get, (f'{target}-kept', f'{target}-wiped'))
+        points += [
+            (bool(kept), f'{name}: the kernel keeps what its registers held '
+             f'({kept} copies)', []),
+            (wiped == 0, f'{name}, wiped by others: it keeps nothing of it '
+             f'({wiped} copies)', []),
+        ]
+    points.append((not bad, "the kernel's log is clean", bad))
     text = tap.write(points, [f'Linux {image.release}, Bochs, Haswell'])
     if options.tap:
         options.tap.parent.mkdir(parents=True, exist_ok=True)

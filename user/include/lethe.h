@@ -27,6 +27,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -101,6 +102,16 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  * child, which has no stack to come back to, is aborted with a message.
  */
 #define LETHE_REFUSE_FORK (1U << 3)
+/*
+ * The section's end wipes the dead stack of its caller too: what functions that had
+ * returned before it left below lethe_do_with()'s frame, on the thread's own stack or
+ * an alternate signal stack, as lethe_wipe_stack() does. With the module that is done
+ * in the one call that erases the kernel's copies; without it, by some dozens of system
+ * calls. LETHE_DONE_BELOW says that it was done: it is not on a stack that the program
+ * made for a context, of which nobody knows where it ends. (Such a stack must not lie
+ * inside the thread's own, whose lower part is then wiped.)
+ */
+#define LETHE_WIPE_BELOW (1U << 4)
 
 /**
  * struct lethe_options - how to run a section
@@ -133,6 +144,8 @@ struct lethe_options {
 #define LETHE_DONE_UNDISTURBED (1U << 3)
 /* A secret stack stood in for the program's alternate signal stack. */
 #define LETHE_DONE_SIGNAL_STACK (1U << 4)
+/* The caller's dead stack was wiped (LETHE_WIPE_BELOW). */
+#define LETHE_DONE_BELOW (1U << 5)
 
 /**
  * struct lethe_report - what was done about a section
@@ -208,14 +221,18 @@ int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg), vo
 		  struct lethe_report *report);
 
 /**
- * lethe_wipe_thread() - erase what this thread's sections left
+ * lethe_wipe_thread() - erase what this thread left
  *
- * Ends a section that a longjmp() jumped out of, and erases its stack, the
- * registers that a called function may change, and the kernel's copies where the
- * module is. Does no harm where there is nothing to erase. Not to be called by
- * a signal handler, nor while a context of this thread is in a section.
+ * Ends a section that a longjmp() jumped out of, and erases its stack; then the
+ * registers that a called function may change, and the dead part of the thread's own
+ * stack, if it runs on that (see lethe_wipe_stack()); and the kernel's copies of the
+ * registers where the module is, in one call for both. Without the module these stay:
+ * only a section's LETHE_COMPLETE overwrites them. Does no harm where there is nothing
+ * to erase. Not to be called by a signal handler, nor while a context of this thread
+ * is in a section, nor on a context's stack that lies inside the thread's own.
  *
- * Return: 0; -EBUSY inside a section; -ENOMEM.
+ * Return: 0; -EBUSY inside a section; -ENOMEM; -EOPNOTSUPP: there is neither the module
+ * nor /proc to say where the stack ends, and all but the dead stack was erased.
  */
 int lethe_wipe_thread(void);
 
@@ -304,6 +321,53 @@ size_t lethe_usable_size(const void *block);
  * Safe in a signal handler.
  */
 void lethe_wipe(void *start, size_t length);
+
+/**
+ * lethe_wipe_stack() - wipe a stack, or any range of memory, as far as it is there
+ * @tid: a thread, as gettid() in it says; 0 is the caller
+ * @start: the range's first byte; NULL, with @length 0, for the dead stack
+ * @length: its bytes; it need not begin or end with a page
+ *
+ * Zeroes what is in memory of the range, at the price of that: a page that was never
+ * touched stays untouched, one that is all zero and shared by copy-on-write stays
+ * shared, a huge page stays huge. Whole pages that are swapped out are given up, and
+ * read as zero from now on (the swap device itself is not wiped). What the thread
+ * could not write is left out, without a signal: read-only and PROT_NONE mappings,
+ * holes, and shared mappings of a file on a disk, which would be zeroed there.
+ *
+ * The dead stack is what lies below the caller's frame, or below the stack pointer of
+ * another thread: frames of functions that have returned, and of signals that were
+ * handled. It ends where the stack does: a thread's own, a secret one, or an alternate
+ * signal stack. Of any other, as one that makecontext() was given, only the mapping
+ * and its guard pages are known (PROT_NONE, MADV_GUARD_INSTALL): all of that down to
+ * there is wiped. So if something else lies below such a stack in the same mapping, or
+ * if it lies inside a thread's own, wipe a range of it. Two pages more than were there
+ * may be there afterwards.
+ *
+ * With the module (version 4 of its ABI; 3 for the caller's ranges) it is one call to
+ * it. Without, it is done in user space, for this process alone: a few microseconds,
+ * one more for some 400 pages of the range, and what it takes to zero what is there.
+ * There, of pages of shared memory at the range's ends that were swapped out, or are
+ * not there, one each is brought back; and what another thread brings back into memory
+ * at that moment is freed as it is. Where neither /proc/self/maps nor the module is,
+ * ranges on the thread's own stack, or of secret memory, can be wiped and no others.
+ *
+ * A thread that is not the caller's is wiped by the module: one of this process (the
+ * caller waits until it has done it itself: see LETHE_IOC_WIPE; its system calls may
+ * be EINTR), or a tracee that is stopped. Without the module a range of a thread of
+ * this process is the same memory, and all else -EOPNOTSUPP. EAGAIN is not tried
+ * again here: the caller knows for how long that is of use.
+ *
+ * No other thread may unmap the range, or use it for anything that is to stay,
+ * meanwhile. Needs 4 KiB of stack. Safe in a signal handler with a range, and with a
+ * dead stack on an alternate stack, in the first thread, or in one that has called
+ * this or had a section before. No cancellation point.
+ *
+ * Return: 0; -EINVAL (no length but a start, the end wraps round), -EFAULT (the range
+ * reaches past user space), -ESRCH (no such thread), -EOPNOTSUPP (see above), -EAGAIN,
+ * -EINTR (a thread that is not the caller), -EMFILE, -ENFILE, -ENOMEM.
+ */
+int lethe_wipe_stack(pid_t tid, void *start, size_t length);
 
 /**
  * lethe_equal() - are two buffers equal, in a time that tells nothing of where

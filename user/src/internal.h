@@ -15,6 +15,9 @@
  *	signal_mask.c	no handlers at all
  *	options.c	what a section is asked for
  *	kernel.c overwrite.c	its copies of the registers, erased
+ *	mapping.c	what /proc says of the process's memory
+ *	resident.c	a wipe of what is there of a range
+ *	wipe_stack.c	dead stacks
  *	overflow.c	a message for a stack that was too small
  *	section.c enabled.c	lethe_do, and whether this code is in one
  *	thread.c fork.c	what threads and forks mean for all of it
@@ -282,10 +285,10 @@ void signal_stack_fork_child(struct thread *thread);
 unsigned int signal_frames(const char *low, const char *high);
 
 /*
- * kernel.c: erase the kernel's copies of the caller's registers, by the module. 0
- * or -errno: -ENODEV where there is none.
+ * kernel.c: LETHE_IOC_WIPE. 0 or -errno: -ENODEV where there is no module, or one
+ * that does not know all that is asked for.
  */
-int kernel_wipe(void);
+int kernel_wipe(unsigned int flags, pid_t tid, const void *start, size_t length);
 /* Close the device. */
 void kernel_trim(void);
 /*
@@ -294,6 +297,15 @@ void kernel_trim(void);
  * where there are registers that are not known here.
  */
 int kernel_overwrite(void);
+
+/*
+ * wipe_stack.c: the dead part of the stack that the caller is on, up to the caller's
+ * frame; of a thread's own stack, a secret one, or an alternate one. 0 or -errno:
+ * -EOPNOTSUPP on any other, or where its end cannot be found. By the module, with
+ * @more, LETHE_WIPE_REGISTERS or 0, in the same call: -ENODEV as kernel_wipe().
+ */
+int wipe_own_stack_by_module(unsigned int more);
+int wipe_own_stack_by_hand(void);
 
 /* signal_mask.c: LETHE_BLOCK_SIGNALS, and back; the last also after a longjmp(). */
 void signal_mask_block(struct thread *thread);
@@ -318,15 +330,17 @@ int options_read(const struct lethe_options *options, struct plan *plan);
 /* overflow.c: once, have an overflow of a secret stack explained before it kills. */
 void overflow_explain(void);
 
-/* thread.c: a thread's first section; gives back at its end. 0 or -errno. */
+/* thread.c: own_start and own_end; once in a thread; it allocates. */
+void thread_find_own_stack(struct thread *thread);
+/* A thread's first section; gives back at its end. 0 or -errno. */
 int thread_start(struct thread *thread);
 /* A stack of this size, first in thread->stacks. 0 or -errno. */
 int thread_take_stack(struct thread *thread, size_t size);
 /* What the thread keeps is revoked: begin anew. */
 void thread_revoked(struct thread *thread);
 
-/* section.c: end, and erase, what a longjmp() left open. */
-void section_abandon(struct thread *thread);
+/* section.c: end, and erase, what a longjmp() left open. LETHE_DONE_ERASE and so on. */
+unsigned int section_abandon(struct thread *thread);
 
 /* section_x86_64.S, and the question it needs answered once */
 void section_call(void (*fn)(void *), void *arg, void *top);
@@ -336,6 +350,19 @@ bool section_marked(void);
 char *section_wipe(char *first, ptrdiff_t step, size_t pieces, char *end);
 void registers_probe(void);
 extern uint8_t registers_vectors;
+
+/*
+ * What wipe_below_x86_64.S goes on with: the public functions, where these wipe the
+ * caller's dead stack.
+ */
+int wipe_stack(pid_t tid, void *start, size_t length);
+int wipe_stack_in_room(pid_t tid, void *start, size_t length);
+int wipe_thread(void);
+int wipe_thread_in_room(void);
+int do_with(const struct lethe_options *options, void (*fn)(void *arg), void *arg,
+	    struct lethe_report *report);
+int do_with_in_room(const struct lethe_options *options, void (*fn)(void *arg), void *arg,
+		    struct lethe_report *report);
 
 /* fork.c: have the functions below called around fork(). 0 or -errno. */
 int fork_register(void);

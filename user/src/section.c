@@ -4,6 +4,7 @@
  * nothing of it is left. What the function leaves on the heap is heap.c's.
  */
 #include <errno.h>
+#include <linux/lethe.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -40,19 +41,41 @@ static bool on_secret_stack(const struct thread *thread, const void *p)
 	       stack_contains(thread->signals.stand_in, p);
 }
 
+/* LETHE_WIPE_BELOW alone, where there is no sign of what the rest is for. */
+static COLD unsigned int erase_below(void)
+{
+	int saved = errno;
+	int err = wipe_own_stack_by_module(0);
+
+	if (err)
+		err = wipe_own_stack_by_hand();
+	errno = saved;
+	return err ? 0 : LETHE_DONE_BELOW;
+}
+
+/* One call to the module, whatever is asked of it. */
 static unsigned int erase_kernel(unsigned int flags)
 {
 	static bool complained;
-	int err = kernel_wipe();
+	unsigned int done = 0;
+	int err;
 
+	if (unlikely(flags & LETHE_WIPE_BELOW)) {
+		err = wipe_own_stack_by_module(LETHE_WIPE_REGISTERS);
+		if (!err)
+			return LETHE_DONE_KERNEL | LETHE_DONE_BELOW;
+		if (!wipe_own_stack_by_hand())
+			done = LETHE_DONE_BELOW;
+	}
+	err = kernel_wipe(LETHE_WIPE_REGISTERS, 0, NULL, 0);
 	if (!err)
-		return LETHE_DONE_KERNEL;
+		return done | LETHE_DONE_KERNEL;
 	if (err != -ENODEV && !__atomic_exchange_n(&complained, true, __ATOMIC_RELAXED))
 		message("the module does not erase the kernel's copy of the registers (%s)",
 			strerrordesc_np(-err));
 	if (flags & LETHE_COMPLETE && !kernel_overwrite())
-		return LETHE_DONE_KERNEL_OVERWRITE;
-	return 0;
+		done |= LETHE_DONE_KERNEL_OVERWRITE;
+	return done;
 }
 
 /* What is worth asking only where there is a sign, with LETHE_FAST. */
@@ -138,10 +161,13 @@ static inline void end_section(struct section *section)
 		count_signals(thread, section->report);
 
 	wiped = stack_wipe(thread->stack);
-	if (thread->flags & LETHE_FAST && likely(rseq_kept()))
+	if (thread->flags & LETHE_FAST && likely(rseq_kept())) {
 		done |= LETHE_DONE_UNDISTURBED;
-	else
+		if (unlikely(thread->flags & LETHE_WIPE_BELOW))
+			done |= erase_below();
+	} else {
 		end_disturbed(thread, &wiped, &done, &signals);
+	}
 	if (unlikely(section->report)) {
 		fill_report(section, wiped, done);
 		section->report->signals += signals;
@@ -151,9 +177,9 @@ static inline void end_section(struct section *section)
 		signal_mask_restore(thread);
 }
 
-void section_abandon(struct thread *thread)
+unsigned int section_abandon(struct thread *thread)
 {
-	unsigned int done = 0, signals = 0;
+	unsigned int done = LETHE_DONE_ERASE, signals = 0;
 	size_t wiped;
 
 	thread->crossing = true;
@@ -164,6 +190,7 @@ void section_abandon(struct thread *thread)
 	close_section(thread);
 	if (thread->blocked)
 		signal_mask_restore_left(thread);
+	return done;
 }
 
 static bool on_alternate_stack(void)
@@ -189,27 +216,35 @@ static COLD int end_left(struct thread *thread, const char *here)
 	return 0;
 }
 
-PUBLIC int lethe_wipe_thread(void)
+int wipe_thread(void)
 {
 	struct thread *thread = &lethe_thread;
+	const char *here = __builtin_frame_address(0);
+	unsigned int done;
 	int err;
 
 	if (thread->depth) {
-		if (on_secret_stack(thread, __builtin_frame_address(0)) ||
-		    on_alternate_stack())
+		if (on_secret_stack(thread, here) || on_alternate_stack())
 			return -EBUSY;
-		section_abandon(thread);
-		return 0;
+		thread->flags |= LETHE_WIPE_BELOW;
+		done = section_abandon(thread);
+	} else {
+		/* Which registers there are is asked at the first section. */
+		if (!thread->stacks) {
+			err = thread_start(thread);
+			if (err)
+				return err;
+		}
+		section_erase_registers();
+		done = erase_kernel(LETHE_WIPE_BELOW);
 	}
-	/* Which registers there are is asked at the first section. */
-	if (!thread->stacks) {
-		err = thread_start(thread);
-		if (err)
-			return err;
-	}
-	section_erase_registers();
-	erase_kernel(0);
-	return 0;
+	/* A context's stack is left alone. */
+	return done & LETHE_DONE_BELOW || !thread_owns(thread, here) ? 0 : -EOPNOTSUPP;
+}
+
+PUBLIC int lethe_wipe_thread(void)
+{
+	return wipe_thread_in_room();
 }
 
 struct nested {
@@ -354,8 +389,8 @@ static inline int run(const struct plan *plan, void (*fn)(void *), void *arg,
 
 static const struct plan defaults = { .stack_size = STACK_SIZE };
 
-PUBLIC int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg),
-			 void *arg, struct lethe_report *report)
+int do_with(const struct lethe_options *options, void (*fn)(void *arg), void *arg,
+	    struct lethe_report *report)
 {
 	struct plan plan = defaults;
 	size_t size;
@@ -374,6 +409,15 @@ PUBLIC int lethe_do_with(const struct lethe_options *options, void (*fn)(void *a
 			return err;
 	}
 	return run(&plan, fn, arg, report);
+}
+
+PUBLIC int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg),
+			 void *arg, struct lethe_report *report)
+{
+	if (options && options->size >= sizeof(*options) &&
+	    unlikely(options->flags & LETHE_WIPE_BELOW))
+		return do_with_in_room(options, fn, arg, report);
+	return do_with(options, fn, arg, report);
 }
 
 PUBLIC int lethe_do(void (*fn)(void *arg), void *arg)

@@ -18,6 +18,9 @@
 /* Bytes that section_wipe() looks at, and zeroes, at a time. */
 #define WIPE_PIECE 256
 
+/* Bytes that the functions "_in_room" zero: as much as the frames down to wipe_below() take. */
+#define WIPE_ROOM 1024
+
 /* What the kernel wants to find before an abort address: libc's choice. */
 #define RSEQ_SIGNATURE 0x53053053
 

@@ -46,12 +46,14 @@ static void start(void)
 }
 
 /* Unknown bounds contain nothing: then no section is ever taken for abandoned. */
-static void find_own_stack(struct thread *thread)
+void thread_find_own_stack(struct thread *thread)
 {
 	pthread_attr_t attributes;
 	void *start;
 	size_t size;
 
+	if (thread->own_end)
+		return;
 	if (pthread_getattr_np(pthread_self(), &attributes))
 		return;
 	if (!pthread_attr_getstack(&attributes, &start, &size)) {
@@ -68,8 +70,7 @@ COLD int thread_start(struct thread *thread)
 	pthread_once(&once, start);
 	if (exit_key_error)
 		return exit_key_error;
-	if (!thread->own_end)
-		find_own_stack(thread);
+	thread_find_own_stack(thread);
 	return -pthread_setspecific(exit_key, thread);
 }
 

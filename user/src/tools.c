@@ -169,6 +169,9 @@ COLD void tools_thread_gone_slow(void)
 
 COLD void tools_look_slow(const void *start, size_t size)
 {
+	/* A dead stack may be wiped before there is any secret memory. */
+	if (tools_here == TOOLS_UNKNOWN)
+		__atomic_store_n(&tools_here, look_for_tools(), __ATOMIC_RELAXED);
 	/* Frames that a longjmp(), or a thread's end, left without a return. */
 	if (tools_here & TOOLS_ASAN)
 		__asan_unpoison_memory_region(start, size);

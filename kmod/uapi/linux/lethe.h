@@ -164,6 +164,7 @@ struct lethe_wipe {
 /* lethe_query.flags */
 #define LETHE_QUERY_FRAMES	(1U << 0)	/* fill @frames; CAP_SYS_ADMIN */
 #define LETHE_QUERY_REGION	(1U << 1)	/* of the region @fd alone */
+#define LETHE_QUERY_HOLDERS	(1U << 2)	/* fill @holders; CAP_SYS_ADMIN */
 
 /* lethe_query.features: what this module, on this machine, does */
 #define LETHE_FEATURE_REGIONS	(1ULL << 0)	/* LETHE_IOC_CREATE */
@@ -172,11 +173,35 @@ struct lethe_wipe {
 #define LETHE_FEATURE_WIPE_STACKS (1ULL << 3)	/* _DEAD_STACK and _SIGSTACK */
 #define LETHE_FEATURE_WIPE_OTHERS (1ULL << 4)	/* a tid that is not the caller's */
 #define LETHE_FEATURE_URING	(1ULL << 5)	/* struct lethe_uring_cmd */
+#define LETHE_FEATURE_HOLDERS (1ULL << 6)	/* LETHE_QUERY_HOLDERS */
+
+/**
+ * struct lethe_holder - what one process holds (since version 4)
+ * @pid: the process, in the caller's pid namespace; 0 where it has no number
+ *	there, or is gone
+ * @regions: how many regions it made that are alive
+ * @bytes: of their pages
+ * @command: its name when it made the newest of these, as in /proc/pid/comm; ends
+ *	with a zero
+ *
+ * A region is held by the process that made it: that one pays for it, and no
+ * other. It stays so when the descriptor is passed on, inherited by a child, or kept
+ * over execve(2), and when the process has ended while others still have the
+ * region: then @pid is 0, and @command is all that is known. What was revoked is
+ * held by nobody.
+ */
+struct lethe_holder {
+	__s32 pid;
+	__u32 regions;
+	__u64 bytes;
+	__u8 command[16];
+};
 
 /**
  * struct lethe_query - what the module is and holds
  * @size: sizeof(struct lethe_query)
- * @flags: zero, or LETHE_QUERY_FRAMES with or without LETHE_QUERY_REGION
+ * @flags: zero; LETHE_QUERY_FRAMES with or without LETHE_QUERY_REGION;
+ *	LETHE_QUERY_HOLDERS; or both
  * @version: returns LETHE_ABI_VERSION of the module
  * @page_size: returns the bytes of a page, and of a frame
  * @features: returns LETHE_FEATURE_* bits
@@ -196,10 +221,21 @@ struct lethe_wipe {
  * @max_blocks: returns how many blocks, or as many pages in pieces, may be out
  *	at once; 0 is no limit
  * @keep_blocks: returns how many blocks stay out while they are wholly free
+ * @holders: with LETHE_QUERY_HOLDERS, address of an array of struct lethe_holder,
+ *	one for each process that holds a region, those that hold most first (since
+ *	version 4, as what follows)
+ * @nr_holders: how many the array has room for; returns how many there are, which
+ *	may be more than were written
+ * @holder_size: sizeof(struct lethe_holder): how far apart they are. What a later
+ *	caller knows more than the module is zeroed
  *
- * Errors: EINVAL (flags; LETHE_QUERY_REGION alone), EPERM (frames without
- * CAP_SYS_ADMIN in the first user namespace), EBADF (@fd is not open, or not a
- * region), EFAULT, E2BIG.
+ * The holders are those of one moment; regions that are made while it is being
+ * asked may be left out.
+ *
+ * Errors: EINVAL (flags; LETHE_QUERY_REGION without frames; @holder_size of less
+ * than 32), EPERM (frames or holders without CAP_SYS_ADMIN in the first user
+ * namespace), EBADF (@fd is not open, or not a region), EFAULT, E2BIG (a tail; a
+ * @holder_size of more than a page), ENOMEM.
  */
 struct lethe_query {
 	__u32 size;
@@ -219,6 +255,9 @@ struct lethe_query {
 	__u64 splits;
 	__u64 max_blocks;
 	__u64 keep_blocks;
+	__u64 holders;
+	__u32 nr_holders;
+	__u32 holder_size;
 };
 
 /*
