@@ -5,7 +5,7 @@
 
 BENCH_O	:= $(O)/tests/bench
 BENCH_SRC := bench cases exchange slices peer series stack
-VM_BENCH_SRC := vm_bench vm_section vm_wipe cases slices series stack
+VM_BENCH_SRC := vm_bench vm_section vm_uring vm_wipe cases slices series stack
 
 $(BENCH_O)/%.o: tests/bench/%.c
 	$(call say,CC,$<)
@@ -15,7 +15,7 @@ $(BENCH_O)/%.o: tests/bench/%.c
 $(BENCH_O)/vm_bench: $(VM_BENCH_SRC:%=$(BENCH_O)/%.o) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -o $@ \
-		$(filter %.o,$^) -L$(O)/lib -llethe -pthread
+		$(filter %.o,$^) -L$(O)/lib -llethe -luring -pthread
 
 # As a program that means it: what libcrypto allocates in a section is secret too.
 $(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What regions cost, and sections on them, beside what they compete with, in one
- * guest: ours and the peer's runs alternate, so that a busy host slows both.
+ * What regions cost, wipes by io_uring, and sections, beside what they compete with,
+ * in one guest: ours and the peer's runs alternate, so that a busy host slows both.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "series.h"
 #include "stack.h"
 #include "vm_section.h"
+#include "vm_uring.h"
 #include "vm_wipe.h"
 
 #ifndef SYS_memfd_secret
@@ -262,6 +263,7 @@ int main(void)
 	bench_warm();
 	bench_threads();
 	bench_live();
+	bench_uring(door);
 	bench_sections(door);
 	for (unsigned int round = 0; round < rounds; round++)
 		measure_stacks(round);
