@@ -30,7 +30,7 @@
  *
  * What:	/sys/class/misc/lethe/wipes
  *		/sys/class/misc/lethe/wiped_bytes
- * Description:	LETHE_IOC_WIPE calls that began to wipe since the module was
+ * Description:	LETHE_IOC_WIPE calls that asked for something since the module was
  *		loaded, and the bytes that they returned as zeroed. For root
  *		alone: to others they would tell when somebody's section ends,
  *		and how deep its stack was.
