@@ -41,8 +41,10 @@ static void wipe(pid_t tid, uint32_t flags, void *start, size_t length)
 		.length = length,
 	};
 
-	if (ioctl(device, LETHE_IOC_WIPE, &args))
-		tap_bail("LETHE_IOC_WIPE: %s", strerror(errno));
+	while (ioctl(device, LETHE_IOC_WIPE, &args))
+		/* A busy host's guest may not come by in time; that counts. */
+		if (errno != EAGAIN)
+			tap_bail("LETHE_IOC_WIPE: %s", strerror(errno));
 }
 
 static unsigned char *map_range(void)

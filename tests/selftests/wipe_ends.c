@@ -60,10 +60,20 @@ static void *live(void *arg)
 	return NULL;
 }
 
+/* A user of the module more, while it is. */
+static void open_own(void)
+{
+	close(door);
+	door = open(LETHE_DEVICE, O_RDWR | O_CLOEXEC);
+	if (door < 0)
+		_exit(1);
+}
+
 static void be_alive(void)
 {
 	pthread_t thread;
 
+	open_own();
 	for (uintptr_t i = 0; i < NR_THREADS; i++)
 		if (pthread_create(&thread, NULL, live, (void *)i))
 			_exit(1);
@@ -100,6 +110,7 @@ static void be_tracer(pid_t tracee)
 {
 	int status, err = 0;
 
+	open_own();
 	if (ptrace(PTRACE_SEIZE, tracee, NULL, NULL))
 		_exit(errno == ESRCH ? 0 : 1);
 	while (!err) {
