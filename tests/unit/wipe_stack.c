@@ -290,7 +290,8 @@ static void file_on_disk(const char *where)
 
 static void check_file(void)
 {
-	file_on_disk("/var/tmp");
+	/* A root that is only for compilers has none. */
+	file_on_disk(access("/var/tmp", W_OK) ? "." : "/var/tmp");
 }
 
 Test(wipe_stack, never_writes_to_a_file_on_a_disk)
@@ -381,12 +382,11 @@ Test(wipe_stack, leaves_the_copy_of_a_forked_child_alone)
 Test(wipe_stack, leaves_the_zero_page_shared)
 {
 	unsigned char *p = pages(4);
-	volatile unsigned char sum = 0;
 	uint64_t before;
 	size_t i;
 
 	for (i = 0; i < 4; i++)
-		sum += ((volatile unsigned char *)p)[i * PAGE];
+		(void)*(volatile unsigned char *)(p + i * PAGE);
 	before = in_page_table(p);
 	cr_assert(is_present(p));
 	if (!(before & ((1ULL << 55) - 1)))
