@@ -113,6 +113,14 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  */
 #define LETHE_WIPE_BELOW (1U << 4)
 
+/*
+ * The section has a heap of its own: when its function returns, or a longjmp() has
+ * left it, every block that this thread allocated in it and that nobody has freed is
+ * wiped and freed, but for those that lethe_keep() named. If an exception or the
+ * thread's end passes through it, they live on: they may be what it carries.
+ */
+#define LETHE_SCOPED_HEAP (1U << 5)
+
 /**
  * struct lethe_options - how to run a section
  * @size: sizeof(struct lethe_options)
@@ -260,7 +268,8 @@ int lethe_thread_create(pthread_t *thread, const pthread_attr_t *attributes,
  * lethe_trim() - give back the secret pages that nothing is in
  *
  * Stacks that no thread has, this thread's own if it is in no section, and what
- * the heap keeps for later. Pages of memfd_secret, as few as one in any process,
+ * the heap keeps for later, whichever thread's it is (up to four pages of empty slots
+ * a thread, and 96 pages in all). Pages of memfd_secret, as few as one in any process,
  * keep the whole machine from hibernating: a daemon calls this when it goes
  * idle, in each thread that has had a section.
  *
@@ -300,6 +309,9 @@ enum lethe_level lethe_level_of(const void *address);
  * The secret heap, in and out of sections. Blocks come zeroed, are aligned to
  * 16 bytes, and are zeroed again as they are freed, by whichever thread. They
  * never move to ordinary memory: lethe_realloc() wipes the place it leaves.
+ * With LETHE_OVERFLOW=locked in the environment a full heap goes on with memory of
+ * LETHE_LEVEL_LOCKED, as lethe_level_of() tells, but not for a section that requires
+ * more.
  * A fork()'s child has none of them; freeing one there does nothing.
  *
  * Errors: ENOMEM (also when RLIMIT_MEMLOCK is used up), and as lethe_do() where
@@ -314,6 +326,31 @@ void *lethe_aligned_alloc(size_t alignment, size_t size);
 void lethe_free(void *block);
 /* Bytes that the block has room for, all of them the caller's; 0 for NULL. */
 size_t lethe_usable_size(const void *block);
+
+/**
+ * lethe_keep() - let a block outlive the section that allocated it
+ * @block: of the secret heap; with LETHE_SCOPED_HEAP one that would be freed at the
+ *	section's end. It is then lethe_free()'s, as any other
+ *
+ * A block of an outer heap, or of a section without that flag, lives on anyway: that
+ * is no error. lethe_realloc() may move what was kept to a block that is not.
+ *
+ * Return: 0; -EINVAL (no live block of the secret heap starts there); -ENOMEM.
+ */
+int lethe_keep(void *block);
+
+/**
+ * lethe_pause(), lethe_resume() - allocate in between what is not secret
+ *
+ * For the results of a section that are public on purpose: with -llethe-malloc,
+ * malloc() is libc's again until lethe_resume(), and lethe_enabled() is false.
+ * lethe_malloc() is as secret as ever. Nothing else changes: the code still runs on
+ * the secret stack and is erased. They nest; a section begun in between is not paused;
+ * a section's end resumes. Outside of a section they do nothing; lethe_resume() without
+ * lethe_pause() in a section aborts.
+ */
+void lethe_pause(void);
+void lethe_resume(void);
 
 /**
  * lethe_wipe() - a memset() to zero that no compiler takes away

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Which backend this process uses: chosen once, the best that is there, or what
- * LETHE_BACKEND and LETHE_REQUIRE say. It never falls back: a quota that is used up
- * is an error, not a reason for a lower level, and so is a shortage that keeps it
- * from being chosen; the next call asks again then.
+ * LETHE_BACKEND and LETHE_REQUIRE say. It never falls back unasked: a quota that is
+ * used up is an error, not a reason for a lower level, unless LETHE_OVERFLOW says so
+ * for the heap; and so is a shortage that keeps it from being chosen; the next call
+ * asks again then.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@ static const struct backend *const backends[] = {
  */
 static const struct backend *chosen;
 static int choice_error;
+/* Once there is a choice: LETHE_OVERFLOW=locked, and the choice is better than that. */
+static bool may_overflow;
 
 /* It says nothing of what there is, and passes. */
 static bool is_shortage(int err)
@@ -46,6 +49,23 @@ static int parse_require(const char *text, enum lethe_level *level)
 	}
 	message("LETHE_REQUIRE=%.32s: not one of unmapped, locked", text);
 	return -EINVAL;
+}
+
+static int parse_overflow(const char *text, enum lethe_level required, bool *overflow)
+{
+	*overflow = false;
+	if (!text)
+		return 0;
+	if (strcmp(text, "locked")) {
+		message("LETHE_OVERFLOW=%.32s: there is no other than locked", text);
+		return -EINVAL;
+	}
+	if (required > LETHE_LEVEL_LOCKED) {
+		message("LETHE_OVERFLOW=locked: but LETHE_REQUIRE=unmapped");
+		return -EINVAL;
+	}
+	*overflow = true;
+	return 0;
 }
 
 static int choose_named(const char *name, const struct backend **choice)
@@ -94,9 +114,13 @@ static int choose(void)
 	const char *name = secure_getenv("LETHE_BACKEND");
 	const struct backend *choice = NULL, *none = NULL;
 	enum lethe_level required;
+	bool overflow;
 	int err;
 
 	err = parse_require(secure_getenv("LETHE_REQUIRE"), &required);
+	if (!err)
+		err = parse_overflow(secure_getenv("LETHE_OVERFLOW"), required,
+				     &overflow);
 	if (!err)
 		err = name ? choose_named(name, &choice) : choose_best(&choice);
 	if (err)
@@ -106,6 +130,8 @@ static int choose(void)
 			choice->name);
 		return -EOPNOTSUPP;
 	}
+	__atomic_store_n(&may_overflow, overflow && choice->level > LETHE_LEVEL_LOCKED,
+			 __ATOMIC_RELEASE);
 	if (!__atomic_compare_exchange_n(&chosen, &none, choice, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE))
 		return 0;
@@ -140,6 +166,11 @@ const struct backend *backend_get(int *err)
 		backend = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
 	}
 	return *err ? NULL : backend;
+}
+
+const struct backend *backend_overflow(void)
+{
+	return __atomic_load_n(&may_overflow, __ATOMIC_ACQUIRE) ? &backend_mlock : NULL;
 }
 
 PUBLIC const char *lethe_backend(void)

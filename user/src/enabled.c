@@ -75,3 +75,22 @@ PUBLIC bool lethe_enabled(void)
 		return look_for_handler(thread, here);
 	return stack_contains(thread->stack, here) || !is_outside(thread, here);
 }
+
+PUBLIC void lethe_pause(void)
+{
+	struct thread *thread = &lethe_thread;
+
+	if (thread->depth)
+		thread->paused++;
+}
+
+PUBLIC void lethe_resume(void)
+{
+	struct thread *thread = &lethe_thread;
+
+	if (!thread->depth)
+		return;
+	if (!thread->paused)
+		die("lethe_resume() without lethe_pause() before it");
+	thread->paused--;
+}

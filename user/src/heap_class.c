@@ -27,29 +27,18 @@ const struct heap_class heap_classes[HEAP_CLASSES] = {
 };
 /* clang-format on */
 
-/* Classes 0 to 7 are the multiples of 16; then come four for each doubling. */
-static unsigned int class_of_size(size_t size)
-{
-	unsigned int log;
-
-	if (size <= 128)
-		return size ? (size - 1) / 16 : 0;
-	log = 63 - __builtin_clzl(size - 1);
-	return 8 + (log - 7) * 4 + ((size - 1) >> (log - 2) & 3);
-}
-
 unsigned int heap_class_of(size_t size, size_t alignment)
 {
 	unsigned int i;
 
 	if (likely(alignment <= HEAP_ALIGNMENT))
-		return size <= HEAP_SMALL_MAX ? class_of_size(size) : HEAP_RUN;
+		return size <= HEAP_SMALL_MAX ? heap_class_of_size(size) : HEAP_RUN;
 	if (size < alignment)
 		size = alignment;
 	if (size > HEAP_SMALL_MAX || alignment > PAGE)
 		return HEAP_RUN;
 	/* A run starts at a page, so its slots are aligned as their size is. */
-	for (i = class_of_size(size); i < HEAP_CLASSES; i++)
+	for (i = heap_class_of_size(size); i < HEAP_CLASSES; i++)
 		if (heap_classes[i].size % alignment == 0)
 			return i;
 	return HEAP_RUN;

@@ -7,35 +7,31 @@
 
 #include "heap.h"
 
+/* As many as a word has bits. What needs more is an extent by itself. */
+#define EXTENT_PAGES ((size_t)64)
+#define EXTENT_PAGES_MIN ((size_t)2)
+
 /*
- * What is fetched at a time. RLIMIT_MEMLOCK is 8 MiB on most machines, for
- * stacks as well: so not more; and a fetch is several system calls: not less.
+ * What is fetched at a time, in parts of what there is already: RLIMIT_MEMLOCK is
+ * 8 MiB on most machines, for stacks as well, so a small heap is to take little; and
+ * a fetch is several system calls, so a large one is not to make many.
  */
-#define EXTENT_PAGES (256 * KIB / PAGE)
+#define GROWTH 8
+
+/* Free, and kept for the next run: a lone large block is to come cheap. */
+#define KEPT_PAGES (EXTENT_PAGES / 2)
 
 /* No reservation is larger (space.c). */
 #define LARGEST (16 * 1024 * MIB)
 
-static size_t bitmap_words(size_t pages)
-{
-	return (pages + 63) / 64;
-}
-
-/* Extents of the usual size or less; larger ones are mapped by themselves. */
-static struct heap_pool pool = {
-	.size = sizeof(struct heap_extent) + EXTENT_PAGES * sizeof(struct heap_span *) +
-		(EXTENT_PAGES + 63) / 64 * sizeof(uint64_t),
-};
+static struct heap_pool pool = { .size = sizeof(struct heap_extent) };
 
 /* Extents with free pages: those that should fill up first come first. */
 static struct heap_extent *first, *last;
-
-/* Free, and kept for the next run: one, so that a lone block comes cheap. */
-static struct heap_extent *kept;
-
-/* For each chunk of the reservation, the extent that covers it. */
-static struct heap_extent **extent_at;
-static size_t mapped;
+static struct heap_extent *all;
+static size_t mapped_pages, kept_pages;
+/* There are some of a lower level than the backend's. */
+static bool overflowed;
 
 static void insert(struct heap_extent *extent, struct heap_extent *before)
 {
@@ -51,206 +47,185 @@ static void unlink_extent(struct heap_extent *extent)
 	*(extent->next ? &extent->next->prev : &last) = extent->prev;
 }
 
-static void cover_chunks(const struct heap_extent *extent, struct heap_extent *by)
+static uint64_t page_bits(size_t page, size_t pages)
 {
-	size_t at = ((uintptr_t)extent->start - lethe_space_base) / CHUNK;
-	size_t end = at + round_up(extent->pages * PAGE, CHUNK) / CHUNK;
-
-	for (; at < end; at++)
-		extent_at[at] = by;
+	return (pages < 64 ? (1ULL << pages) - 1 : ~0ULL) << page;
 }
 
-struct heap_extent *heap_extent_of(const void *p)
+static size_t page_index(const struct heap_extent *extent, const char *p)
 {
-	struct heap_extent *extent;
-
-	if (!extent_at || !space_contains(p))
-		return NULL;
-	extent = extent_at[((uintptr_t)p - lethe_space_base) / CHUNK];
-	/* Its last chunk need not be full. */
-	if (!extent || heap_page_index(extent, p) >= extent->pages)
-		return NULL;
-	return extent;
+	return (size_t)(p - extent->start) / PAGE;
 }
 
-/* The first page from @page on that is free, or is not; the last and one if none. */
-static size_t next_page(const struct heap_extent *extent, size_t page, bool is_free)
+static bool is_single(const struct heap_extent *extent)
 {
-	uint64_t word;
+	return extent->pages > EXTENT_PAGES;
+}
 
-	while (page < extent->pages) {
-		word = extent->free[page / 64];
-		word = (is_free ? word : ~word) >> page % 64;
-		if (word) {
-			page += (size_t)__builtin_ctzll(word);
-			break;
-		}
-		page = (page / 64 + 1) * 64;
+/* A bit for each page at which so many free ones begin. */
+static uint64_t beginnings(uint64_t free, size_t pages)
+{
+	size_t have = 1, more;
+
+	while (have < pages) {
+		more = pages - have < have ? pages - have : have;
+		free &= free >> more;
+		have += more;
 	}
-	return page < extent->pages ? page : extent->pages;
+	return free;
 }
 
-/* The first page of a run, or extent->pages where there is none. */
-static size_t find_run(const struct heap_extent *extent, size_t pages, size_t alignment)
+/* The first page of such a run, or -1. */
+static int find_run(const struct heap_extent *extent, size_t pages, size_t alignment)
 {
-	size_t from, end, page = next_page(extent, 0, true);
-	uintptr_t start = (uintptr_t)extent->start;
+	uint64_t at;
+	int page;
 
-	while (page < extent->pages) {
-		end = next_page(extent, page, false);
-		from = (((start + page * PAGE + alignment - 1) & -alignment) - start) /
-		       PAGE;
-		if (from < end && end - from >= pages)
-			return from;
-		page = next_page(extent, end, true);
+	if (extent->free_pages < pages)
+		return -1;
+	for (at = beginnings(extent->free, pages); at; at &= at - 1) {
+		page = __builtin_ctzll(at);
+		if (((uintptr_t)extent->start + (size_t)page * PAGE) % alignment == 0)
+			return page;
 	}
-	return page;
-}
-
-static void set_free(struct heap_extent *extent, size_t page, size_t pages, bool is_free)
-{
-	for (; pages; page++, pages--) {
-		if (is_free)
-			extent->free[page / 64] |= 1ULL << page % 64;
-		else
-			extent->free[page / 64] &= ~(1ULL << page % 64);
-	}
+	return -1;
 }
 
 static void take_pages(struct heap_extent *extent, size_t page, size_t pages)
 {
-	set_free(extent, page, pages, false);
+	if (extent->free_pages == extent->pages)
+		kept_pages -= extent->pages;
+	extent->free &= ~page_bits(page, pages);
 	extent->free_pages -= pages;
 	if (!extent->free_pages)
 		unlink_extent(extent);
-	if (extent == kept)
-		kept = NULL;
 }
 
-static struct heap_extent *describe(size_t pages)
-{
-	struct heap_extent *extent;
-
-	if (pages <= EXTENT_PAGES)
-		extent = heap_pool_get(&pool);
-	else
-		extent = heap_meta_map(sizeof(*extent) +
-				       pages * sizeof(extent->span_of[0]) +
-				       bitmap_words(pages) * sizeof(*extent->free));
-	if (extent) {
-		extent->pages = pages;
-		extent->free = (uint64_t *)&extent->span_of[pages];
-	}
-	return extent;
-}
-
-static void forget_description(struct heap_extent *extent)
-{
-	if (extent->pages <= EXTENT_PAGES)
-		heap_pool_put(&pool, extent);
-	else
-		heap_meta_unmap(extent);
-}
-
+/* All of its pages are free. */
 static struct heap_extent *extent_new(char *start, size_t pages)
 {
-	struct heap_extent *extent;
+	struct heap_extent *extent = heap_pool_get(&pool);
 
-	if (!extent_at) {
-		extent_at = heap_meta_map(lethe_space_size / CHUNK * sizeof(*extent_at));
-		if (!extent_at)
-			return NULL;
-	}
-	extent = describe(pages);
 	if (!extent)
 		return NULL;
 	extent->start = start;
+	extent->pages = pages;
 	extent->free_pages = pages;
-	set_free(extent, 0, pages, true);
-	cover_chunks(extent, extent);
-	mapped += pages * PAGE;
+	extent->level = lethe_level_of(start);
+	if (!is_single(extent))
+		extent->free = page_bits(0, pages);
+	extent->next_known = all;
+	if (all)
+		all->prev_known = extent;
+	all = extent;
+	mapped_pages += pages;
+	kept_pages += pages;
 	/* Behind those that are in use already. */
 	insert(extent, NULL);
 	return extent;
 }
 
+/* All of its pages are free. */
 static void extent_release(struct heap_extent *extent)
 {
 	unlink_extent(extent);
-	cover_chunks(extent, NULL);
-	mapped -= extent->pages * PAGE;
+	*(extent->prev_known ? &extent->prev_known->next_known :
+			       &all) = extent->next_known;
+	if (extent->next_known)
+		extent->next_known->prev_known = extent->prev_known;
+	mapped_pages -= extent->pages;
+	kept_pages -= extent->pages;
 	space_unmap(extent->start, extent->pages * PAGE, 0);
-	forget_description(extent);
+	heap_pool_put(&pool, extent);
 }
 
-/* An extent with room for the run, as large as can be had up to the usual. */
-static struct heap_extent *grow(size_t pages, size_t alignment)
+/* An extent with room for the run, as large as is useful and can be had. */
+static struct heap_extent *grow(size_t pages, size_t alignment, bool overflow)
 {
-	/* Both are half of the address space at most: nothing wraps. */
-	size_t length, need = pages * PAGE;
 	struct heap_extent *extent;
+	size_t want = mapped_pages / GROWTH;
 	char *start;
 
-	/* An extent starts at a chunk. */
-	if (alignment > CHUNK)
-		need += alignment - CHUNK;
-	if (need > LARGEST) {
+	if (pages > LARGEST / PAGE || alignment > LARGEST) {
 		errno = ENOMEM;
 		return NULL;
 	}
-
-	length = need > EXTENT_PAGES * PAGE ? need : EXTENT_PAGES * PAGE;
+	if (want > EXTENT_PAGES)
+		want = EXTENT_PAGES;
+	if (want < EXTENT_PAGES_MIN)
+		want = EXTENT_PAGES_MIN;
+	if (want < pages)
+		want = pages;
 	for (;;) {
-		start = space_map(length, 0);
+		start = space_map_heap(want * PAGE, alignment, overflow);
 		if (start)
 			break;
-		if (errno != ENOMEM || length == need)
+		if (errno != ENOMEM || want == pages)
 			return NULL;
-		length = length / 2 > need ? length / 2 : need;
+		want = want / 2 > pages ? want / 2 : pages;
 	}
-	extent = extent_new(start, length / PAGE);
+	extent = extent_new(start, want);
 	if (!extent)
-		space_unmap(start, length, 0);
+		space_unmap(start, want * PAGE, 0);
 	return extent;
 }
 
-char *heap_run_get(size_t pages, size_t alignment, struct heap_extent **extent)
+/* One with room for the run, if there is one. */
+static struct heap_extent *find(size_t pages, size_t alignment, enum lethe_level least,
+				int *page)
 {
-	struct heap_extent *e;
-	size_t page = 0;
+	struct heap_extent *extent;
 
-	for (e = first; e; e = e->next) {
-		if (e->free_pages < pages)
+	if (pages > EXTENT_PAGES)
+		return NULL;
+	for (extent = first; extent; extent = extent->next) {
+		if (extent->level < least)
 			continue;
-		page = find_run(e, pages, alignment);
-		if (page < e->pages)
-			break;
+		*page = find_run(extent, pages, alignment);
+		if (*page >= 0)
+			return extent;
 	}
+	return NULL;
+}
+
+char *heap_run_get(size_t pages, size_t alignment, enum lethe_level least, bool overflow,
+		   struct heap_extent **extent)
+{
+	struct heap_extent *e = NULL;
+	int page = 0;
+
+	/* A lower level only where there is nothing else. */
+	if (unlikely(overflowed))
+		e = find(pages, alignment, LETHE_LEVEL_UNMAPPED, &page);
+	if (!e && !(overflowed && !overflow))
+		e = find(pages, alignment, least, &page);
 	if (!e) {
-		e = grow(pages, alignment);
+		e = grow(pages, alignment, overflow);
 		if (!e)
 			return NULL;
-		page = find_run(e, pages, alignment);
+		overflowed |= overflow;
+		page = is_single(e) ? 0 : find_run(e, pages, alignment);
 	}
-	take_pages(e, page, pages);
+	take_pages(e, (size_t)page, is_single(e) ? e->pages : pages);
 	*extent = e;
-	return e->start + page * PAGE;
+	return e->start + (size_t)page * PAGE;
 }
 
 void heap_run_put(struct heap_extent *extent, char *start, size_t pages)
 {
-	set_free(extent, heap_page_index(extent, start), pages, true);
+	if (!is_single(extent))
+		extent->free |= page_bits(page_index(extent, start), pages);
 	if (!extent->free_pages)
 		insert(extent, first);
 	extent->free_pages += pages;
 	if (extent->free_pages < extent->pages)
 		return;
 
-	if (kept || extent->pages > EXTENT_PAGES) {
+	kept_pages += extent->pages;
+	if (kept_pages > KEPT_PAGES || is_single(extent)) {
 		extent_release(extent);
 		return;
 	}
-	kept = extent;
 	/* The last to be used, if at all. */
 	unlink_extent(extent);
 	insert(extent, NULL);
@@ -258,27 +233,61 @@ void heap_run_put(struct heap_extent *extent, char *start, size_t pages)
 
 bool heap_run_extend(struct heap_extent *extent, char *start, size_t pages)
 {
-	size_t page = heap_page_index(extent, start);
+	size_t page = page_index(extent, start);
+	uint64_t bits;
 
-	if (pages > extent->pages - page || next_page(extent, page, false) < page + pages)
+	if (is_single(extent) || page + pages > extent->pages)
+		return false;
+	bits = page_bits(page, pages);
+	if ((extent->free & bits) != bits)
 		return false;
 	take_pages(extent, page, pages);
 	return true;
 }
 
+bool heap_run_shrinks(const struct heap_extent *extent)
+{
+	return !is_single(extent);
+}
+
 size_t heap_extent_bytes(void)
 {
-	return mapped;
+	return mapped_pages * PAGE;
 }
 
 bool heap_extent_trim(void)
 {
-	struct heap_extent *extent = kept;
+	struct heap_extent *extent, *next;
+	bool any = false;
 
-	kept = NULL;
-	if (extent)
+	for (extent = first; extent; extent = next) {
+		next = extent->next;
+		if (extent->free_pages < extent->pages)
+			continue;
 		extent_release(extent);
-	return extent;
+		any = true;
+	}
+	return any;
+}
+
+const struct heap_extent *heap_extent_of(const void *p)
+{
+	const struct heap_extent *extent;
+
+	for (extent = all; extent; extent = extent->next_known)
+		if ((uintptr_t)p - (uintptr_t)extent->start < extent->pages * PAGE)
+			return extent;
+	return NULL;
+}
+
+const struct heap_extent *heap_extent_next(const struct heap_extent *extent)
+{
+	return extent ? extent->next_known : all;
+}
+
+bool heap_extent_is_free(const struct heap_extent *extent, const void *p)
+{
+	return !is_single(extent) && extent->free >> page_index(extent, p) & 1;
 }
 
 void heap_extent_forget(void)
@@ -286,7 +295,8 @@ void heap_extent_forget(void)
 	heap_pool_forget(&pool);
 	first = NULL;
 	last = NULL;
-	kept = NULL;
-	extent_at = NULL;
-	mapped = 0;
+	all = NULL;
+	mapped_pages = 0;
+	kept_pages = 0;
+	overflowed = false;
 }

@@ -12,8 +12,8 @@
 struct mapping {
 	struct mapping *next, *prev;
 	size_t length;
-	size_t pad;
-};
+	/* What comes after it starts at a line of the cache. */
+} __attribute__((aligned(CACHE_LINE)));
 
 static struct mapping *mappings;
 

@@ -8,219 +8,162 @@
 #include "heap.h"
 
 static struct heap_pool pool = { .size = sizeof(struct heap_span) };
+static struct heap_pool kept_pool = { .size = HEAP_SLOT_WORDS * sizeof(uint64_t) };
 
-/* For each class, the spans that have a slot available. */
-static struct heap_span *roomy[HEAP_CLASSES];
+struct heap_table heap_table;
 
-/*
- * Empty, and kept in its list: one, so that a block that comes and goes does not
- * take its span with it each time.
- */
-static struct heap_span *spare;
-
-static void insert(struct heap_span *span)
+/* All of the reservation's pages: address space, of which little is touched. */
+static bool make_table(void)
 {
-	span->prev = NULL;
-	span->next = roomy[span->class];
-	if (span->next)
-		span->next->prev = span;
-	roomy[span->class] = span;
-}
+	size_t pages = lethe_space_size / PAGE;
+	struct heap_span **table = heap_meta_map(pages * sizeof(*table));
 
-static void unlink_span(struct heap_span *span)
-{
-	if (span->next)
-		span->next->prev = span->prev;
-	if (span->prev)
-		span->prev->next = span->next;
-	else
-		roomy[span->class] = span->next;
+	if (!table)
+		return false;
+	heap_table.base = lethe_space_base;
+	heap_table.span = table;
+	__atomic_store_n(&heap_table.pages, pages, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* A slab is found from any of its pages, a run of one block from its first. */
-static void set_span_of(struct heap_span *span, struct heap_span *to)
+static void set_span_of(const struct heap_span *span, struct heap_span *to)
 {
-	size_t page = heap_page_index(span->extent, span->start);
+	size_t page = heap_table_index(span->start);
 	size_t n = span->class == HEAP_RUN ? 1 : span->pages;
 
 	while (n--)
-		span->extent->span_of[page++] = to;
+		__atomic_store_n(&heap_table.span[page++], to, __ATOMIC_RELEASE);
 }
 
-static struct heap_span *span_new(unsigned int class, size_t pages, size_t alignment)
+static void cut(struct heap_span *span, unsigned int class, size_t pages)
+{
+	const struct heap_class *as = &heap_classes[class];
+	unsigned int i;
+
+	span->class = (uint16_t) class;
+	span->pages = pages;
+	if (class == HEAP_RUN) {
+		span->size = pages * PAGE;
+		span->slots = 1;
+	} else {
+		span->size = as->size;
+		span->slots = as->slots;
+		span->reciprocal = as->reciprocal;
+	}
+	for (i = 0; i < span->slots; i += 64)
+		span->available[i / 64] = span->slots - i < 64 ?
+						  (1ULL << (span->slots - i)) - 1 :
+						  ~0ULL;
+	span->available_slots = span->slots;
+}
+
+struct heap_span *heap_span_new(unsigned int class, size_t pages, size_t alignment,
+				enum lethe_level least, bool overflow)
 {
 	struct heap_span *span = heap_pool_get(&pool);
-	unsigned int i;
 
 	if (!span)
 		return NULL;
-	span->start = heap_run_get(pages, alignment, &span->extent);
-	/* What is empty and kept may be in the way of this. */
-	if (!span->start && errno == ENOMEM && heap_span_trim())
-		span->start = heap_run_get(pages, alignment, &span->extent);
-	if (!span->start) {
-		heap_pool_put(&pool, span);
-		return NULL;
-	}
-
-	span->class = class;
-	span->pages = pages;
-	span->size = class == HEAP_RUN ? pages * PAGE : heap_classes[class].size;
-	span->slots = class == HEAP_RUN ? 1 : heap_classes[class].slots;
-	span->available_slots = span->slots;
-	for (i = 0; i < span->slots; i++)
-		span->available[i / 64] |= 1ULL << i % 64;
+	span->start = heap_run_get(pages, alignment, least, overflow, &span->extent);
+	if (!span->start)
+		goto out_span;
+	if (unlikely(!heap_table.pages) && !make_table())
+		goto out_run;
+	cut(span, class, pages);
 	set_span_of(span, span);
 	return span;
-}
 
-static void span_release(struct heap_span *span)
-{
-	set_span_of(span, NULL);
-	heap_run_put(span->extent, span->start, span->pages);
+out_run:
+	heap_run_put(span->extent, span->start, pages);
+out_span:
 	heap_pool_put(&pool, span);
-}
-
-/* There is one available. */
-static void *take_slot(struct heap_span *span, struct heap_slot *slot)
-{
-	unsigned int word = 0, bit;
-
-	while (!span->available[word])
-		word++;
-	bit = (unsigned int)__builtin_ctzll(span->available[word]);
-	span->available[word] &= ~(1ULL << bit);
-	span->live[word] |= 1ULL << bit;
-	span->available_slots--;
-	slot->span = span;
-	slot->index = word * 64 + bit;
-	return span->start + slot->index * span->size;
-}
-
-void *heap_slot_get(unsigned int class, struct heap_slot *slot)
-{
-	struct heap_span *span = roomy[class];
-	void *block;
-
-	if (unlikely(!span)) {
-		span = span_new(class, heap_classes[class].pages, PAGE);
-		if (!span)
-			return NULL;
-		insert(span);
-	}
-	if (span == spare)
-		spare = NULL;
-	block = take_slot(span, slot);
-	if (!span->available_slots)
-		unlink_span(span);
-	return block;
-}
-
-void *heap_slot_get_run(size_t pages, size_t alignment, struct heap_slot *slot)
-{
-	struct heap_span *span = span_new(HEAP_RUN, pages, alignment);
-
-	return span ? take_slot(span, slot) : NULL;
-}
-
-static unsigned int slot_at(const struct heap_span *span, size_t offset)
-{
-	if (span->class == HEAP_RUN)
-		return 0;
-	return (unsigned int)(offset * heap_classes[span->class].reciprocal >> 32);
-}
-
-const char *heap_slot_find(const void *p, struct heap_slot *slot)
-{
-	static const char not_ours[] = "it is no block of the secret heap",
-			  dead[] = "its memory is free already",
-			  interior[] = "it points into a block, not to its start";
-	struct heap_extent *extent = heap_extent_of(p);
-	struct heap_span *span;
-	unsigned int index;
-	size_t page, offset;
-
-	if (unlikely(!extent))
-		return not_ours;
-	page = heap_page_index(extent, p);
-	if (unlikely(heap_page_is_free(extent, page)))
-		return dead;
-	span = extent->span_of[page];
-	if (unlikely(!span))
-		return interior;
-	offset = (size_t)((const char *)p - span->start);
-	index = slot_at(span, offset);
-	if (unlikely(index >= span->slots))
-		return not_ours;
-	if (unlikely(offset != index * span->size))
-		return interior;
-	if (unlikely(!(span->live[index / 64] >> index % 64 & 1)))
-		return dead;
-	slot->span = span;
-	slot->index = index;
 	return NULL;
 }
 
-void heap_slot_unlive(const struct heap_slot *slot)
+void heap_span_release(struct heap_span *span)
 {
-	slot->span->live[slot->index / 64] &= ~(1ULL << slot->index % 64);
+	set_span_of(span, NULL);
+	heap_run_put(span->extent, span->start, span->pages);
+	if (span->kept)
+		heap_pool_put(&kept_pool, span->kept);
+	heap_pool_put(&pool, span);
 }
 
-void heap_slot_put(const struct heap_slot *slot)
+bool heap_span_resize(struct heap_span *span, size_t pages)
 {
-	struct heap_span *span = slot->span;
-
-	if (span->class == HEAP_RUN) {
-		span_release(span);
-		return;
-	}
-	span->available[slot->index / 64] |= 1ULL << slot->index % 64;
-	if (!span->available_slots++)
-		insert(span);
-	if (span->available_slots < span->slots)
-		return;
-	if (spare) {
-		unlink_span(spare);
-		span_release(spare);
-	}
-	spare = span;
-}
-
-bool heap_slot_resize_run(const struct heap_slot *slot, size_t pages)
-{
-	struct heap_span *span = slot->span;
 	char *end = span->start + span->pages * PAGE;
 
 	if (pages > span->pages &&
 	    !heap_run_extend(span->extent, end, pages - span->pages))
 		return false;
-	if (pages < span->pages)
+	if (pages < span->pages) {
+		if (!heap_run_shrinks(span->extent))
+			return false;
 		heap_run_put(span->extent, span->start + pages * PAGE,
 			     span->pages - pages);
+	}
 	span->pages = pages;
 	span->size = pages * PAGE;
 	return true;
 }
 
-bool heap_span_trim(void)
+int heap_span_keep(struct heap_slot slot)
 {
-	struct heap_span *span = spare;
+	struct heap_span *span = slot.span;
 
-	spare = NULL;
-	if (span) {
-		unlink_span(span);
-		span_release(span);
+	if (!span->kept) {
+		span->kept = heap_pool_get(&kept_pool);
+		if (!span->kept)
+			return -ENOMEM;
 	}
-	return heap_extent_trim() || span;
+	span->kept[slot.index / 64] |= 1ULL << slot.index % 64;
+	return 0;
+}
+
+const char *heap_slot_complaint(const void *p)
+{
+	static const char not_ours[] = "it is no block of the secret heap",
+			  dead[] = "its memory is free already",
+			  interior[] = "it points into a block, not to its start";
+	const struct heap_extent *extent = heap_extent_of(p);
+	const struct heap_span *span;
+	size_t offset;
+
+	if (!extent)
+		return not_ours;
+	if (heap_extent_is_free(extent, p))
+		return dead;
+	span = heap_table.span[heap_table_index(p)];
+	if (!span)
+		return interior;
+	offset = (size_t)((const char *)p - span->start);
+	if (offset / span->size >= span->slots)
+		return not_ours;
+	return offset % span->size ? interior : dead;
+}
+
+/* Nothing of it is the heap's any more; the descriptions stay. */
+void heap_span_lose(void)
+{
+	const struct heap_extent *extent = NULL;
+	size_t page, n;
+
+	while ((extent = heap_extent_next(extent))) {
+		page = heap_table_index(extent->start);
+		for (n = 0; heap_table.pages && n < extent->pages; n++)
+			__atomic_store_n(&heap_table.span[page + n], NULL,
+					 __ATOMIC_RELEASE);
+	}
+	heap_pool_forget(&pool);
+	heap_pool_forget(&kept_pool);
+	heap_extent_forget();
 }
 
 void heap_span_forget(void)
 {
-	unsigned int i;
-
+	__atomic_store_n(&heap_table.pages, 0, __ATOMIC_RELEASE);
 	heap_pool_forget(&pool);
-	for (i = 0; i < HEAP_CLASSES; i++)
-		roomy[i] = NULL;
-	spare = NULL;
+	heap_pool_forget(&kept_pool);
 	heap_extent_forget();
 }

@@ -8,7 +8,7 @@
  *	tools.c		ASan and Valgrind are told of stacks
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
- *	stack.c heap.c	secret stacks, the secret heap
+ *	stack.c heap*.c	secret stacks, the secret heap (see heap.h)
  *	revoked.c	all of it taken away by the kernel
  *	signal_stack.c	where handlers run while a section is open
  *	signal_frame.c	what the kernel puts there
@@ -35,6 +35,8 @@
 #define PUBLIC __attribute__((visibility("default")))
 #define COLD __attribute__((cold))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -56,7 +58,9 @@ static inline size_t round_up(size_t n, size_t to)
 COLD void message(const char *format, ...) PRINTF_LIKE(1, 2);
 COLD _Noreturn void die(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* wipe.c: memcpy(), which would leave the last of it in vector registers. */
+/* wipe.c: lethe_wipe(), called without a detour. */
+void wipe_memory(void *start, size_t length);
+/* memcpy(), which would leave the last of it in vector registers. */
 void copy_secret(void *to, const void *from, size_t length);
 
 /**
@@ -94,6 +98,11 @@ extern const struct backend backend_kmod, backend_memfd_secret, backend_mlock;
 
 /* backend.c: the one in use; NULL and *@err = -errno where there is none. */
 const struct backend *backend_get(int *err);
+/*
+ * What serves the heap where that one has no more (LETHE_OVERFLOW), of a lower level;
+ * NULL if nothing shall.
+ */
+const struct backend *backend_overflow(void);
 
 /*
  * space.c: all secret memory lies in one reservation of address space, so that
@@ -114,6 +123,8 @@ const struct backend *backend_get(int *err);
  * of CHUNK, of nothing lie before them. NULL and errno.
  */
 void *space_map(size_t length, size_t guard);
+/* The same without a guard, aligned to @alignment; or by backend_overflow(). */
+void *space_map_heap(size_t length, size_t alignment, bool overflow);
 /* Wipes, then gives the pages back. */
 void space_unmap(void *start, size_t length, size_t guard);
 /*
@@ -179,6 +190,8 @@ struct signal_stack {
 	bool standing_in, set_inside;
 };
 
+struct heap;
+
 /**
  * struct thread - what the library knows of a thread
  * @depth: sections open; 0 outside
@@ -193,8 +206,12 @@ struct signal_stack {
  * @own_start: the stack that pthreads or the kernel gave to the thread
  * @own_end: its end
  * @blocked: the section has signals blocked, where before it the mask was @mask
- * @blocks: allocated from the secret heap since the section began, less freed
- * @freed: bytes of the heap that were freed since
+ * @heap: where it allocates from; NULL before its first block
+ * @aside: the same outside, while a section has a heap of its own
+ * @blocks: the heap's count of blocks as the section began
+ * @freed: its count of bytes freed
+ * @registered: it gives back what it has at its end
+ * @exiting: it has done so: what destructors allocate now is nobody's
  *
  * Initial-exec: read by liblethe-malloc at every malloc(), where a call to
  * __tls_get_addr would itself allocate.
@@ -210,8 +227,10 @@ struct thread {
 	const char *own_start, *own_end;
 	bool blocked;
 	sigset_t mask;
+	struct heap *heap, *aside;
 	ptrdiff_t blocks;
 	size_t freed;
+	bool registered, exiting;
 	struct signal_stack signals;
 };
 
@@ -225,8 +244,23 @@ static inline bool thread_owns(const struct thread *thread, const void *p)
 	       (uintptr_t)thread->own_end - (uintptr_t)thread->own_start;
 }
 
-/* heap.c: gives back all that holds no block, and says how many bytes. */
+/* heap.c: gives back all that holds no block, of any thread. The bytes. */
 size_t heap_trim(void);
+/* Its blocks live on. */
+void heap_thread_exit(struct thread *thread);
+
+/*
+ * heap_section.c: a heap for the section that is being begun, if it is to have one of
+ * its own. 0 or -errno.
+ */
+int heap_section_begin(struct thread *thread, unsigned int flags,
+		       enum lethe_level require);
+/* What this thread has freed in the section, and what it has not. */
+void heap_section_count(const struct thread *thread, size_t *freed, size_t *live);
+/* LETHE_SCOPED_HEAP: wipe and free what is not kept. */
+void heap_section_free(struct thread *thread);
+/* Back to the thread's own heap. */
+void heap_section_end(struct thread *thread);
 /* As space_lose_all(). */
 void heap_lose_all(void);
 
@@ -332,7 +366,9 @@ void overflow_explain(void);
 
 /* thread.c: own_start and own_end; once in a thread; it allocates. */
 void thread_find_own_stack(struct thread *thread);
-/* A thread's first section; gives back at its end. 0 or -errno. */
+/* Once in a thread: it gives back at its end what it has. 0 or -errno. */
+int thread_register(struct thread *thread);
+/* A thread's first section. 0 or -errno. */
 int thread_start(struct thread *thread);
 /* A stack of this size, first in thread->stacks. 0 or -errno. */
 int thread_take_stack(struct thread *thread, size_t size);

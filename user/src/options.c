@@ -9,7 +9,7 @@
 
 #define FLAGS                                                                    \
 	(LETHE_FAST | LETHE_BLOCK_SIGNALS | LETHE_COMPLETE | LETHE_REFUSE_FORK | \
-	 LETHE_WIPE_BELOW)
+	 LETHE_WIPE_BELOW | LETHE_SCOPED_HEAP)
 
 /* As far as this version knows it: what it does not know must not be asked for. */
 int options_read(const struct lethe_options *options, struct plan *plan)

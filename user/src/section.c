@@ -113,8 +113,7 @@ static COLD void fill_report(const struct section *section, size_t wiped,
 
 	report->done = done;
 	report->stack_wiped = wiped;
-	report->heap_wiped = thread->freed;
-	report->blocks_live = thread->blocks > 0 ? (size_t)thread->blocks : 0;
+	heap_section_count(thread, &report->heap_wiped, &report->blocks_live);
 }
 
 /*
@@ -160,6 +159,9 @@ static inline void end_section(struct section *section)
 	if (unlikely(section->report))
 		count_signals(thread, section->report);
 
+	/* What an exception carries, or a thread's end returns, is still to be read. */
+	if (likely(section->returned))
+		heap_section_free(thread);
 	wiped = stack_wipe(thread->stack);
 	if (thread->flags & LETHE_FAST && likely(rseq_kept())) {
 		done |= LETHE_DONE_UNDISTURBED;
@@ -172,6 +174,7 @@ static inline void end_section(struct section *section)
 		fill_report(section, wiped, done);
 		section->report->signals += signals;
 	}
+	heap_section_end(thread);
 	close_section(thread);
 	if (unlikely(thread->blocked))
 		signal_mask_restore(thread);
@@ -185,6 +188,8 @@ unsigned int section_abandon(struct thread *thread)
 	thread->crossing = true;
 	section_erase_registers();
 	tools_leave(true);
+	heap_section_free(thread);
+	heap_section_end(thread);
 	wiped = thread->stack ? stack_wipe(thread->stack) : 0;
 	end_disturbed(thread, &wiped, &done, &signals);
 	close_section(thread);
@@ -248,13 +253,14 @@ PUBLIC int lethe_wipe_thread(void)
 }
 
 struct nested {
-	unsigned int depth;
+	unsigned int depth, paused;
 	bool marked;
 };
 
 static inline void end_nested(struct nested *nested)
 {
 	lethe_thread.depth = nested->depth;
+	lethe_thread.paused = nested->paused;
 	if (unlikely(!nested->marked))
 		section_erase_registers();
 }
@@ -263,10 +269,12 @@ static void do_nested(void (*fn)(void *), void *arg)
 {
 	struct nested nested __attribute__((cleanup(end_nested))) = {
 		.depth = lethe_thread.depth,
+		.paused = lethe_thread.paused,
 		.marked = section_marked(),
 	};
 
 	lethe_thread.depth++;
+	lethe_thread.paused = 0;
 	/* In a handler: it is a section for as long as this one lasts. */
 	if (unlikely(!nested.marked))
 		section_mark();
@@ -308,8 +316,6 @@ static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
 		signal_mask_block(thread);
 	thread->stack = thread->stacks;
 	thread->flags = flags;
-	thread->blocks = 0;
-	thread->freed = 0;
 	tools_enter(thread->stack);
 	rseq_arm();
 	section_call(run_function, &section, stack_top(thread->stack));
@@ -377,6 +383,8 @@ static inline int run(const struct plan *plan, void (*fn)(void *), void *arg,
 	}
 	open_section(thread, here);
 	err = prepare(thread, plan, here);
+	if (likely(!err))
+		err = heap_section_begin(thread, plan->flags, plan->require);
 	if (unlikely(err)) {
 		close_section(thread);
 		return err;

@@ -170,37 +170,39 @@ static size_t find_run(size_t from, size_t to, size_t n)
 	return 0;
 }
 
-static void *find_place(size_t length, size_t guard)
+static size_t first_aligned(size_t first, size_t alignment)
+{
+	uintptr_t at = lethe_space_base + first * CHUNK;
+
+	return (round_up(at, alignment) - lethe_space_base) / CHUNK;
+}
+
+static void *find_place(size_t length, size_t guard, size_t alignment)
 {
 	size_t n = guard / CHUNK + chunks_for(length);
+	/* As many more as the first place at which it is aligned may be away. */
+	size_t room = n + alignment / CHUNK - 1;
 	size_t end = lethe_space_size / CHUNK, first;
 
 	/* Onwards from the last: an address is used again as late as can be. */
-	first = find_run(next_chunk, end, n);
+	first = find_run(next_chunk, end, room);
 	if (!first)
-		first = find_run(1, end, n);
+		first = find_run(1, end, room);
 	if (!first)
 		return NULL;
-	next_chunk = first + n;
-	return (void *)(lethe_space_base + first * CHUNK + guard);
+	first = first_aligned(first + guard / CHUNK, alignment);
+	next_chunk = first + chunks_for(length);
+	return (void *)(lethe_space_base + first * CHUNK);
 }
 
-void *space_map(size_t length, size_t guard)
+static int map(const struct backend *backend, size_t length, size_t guard,
+	       size_t alignment, void **start)
 {
-	const struct backend *backend;
 	struct cancellable was;
-	void *start = NULL;
 	int err;
 
-	backend = backend_get(&err);
-	if (!backend) {
-		errno = -err;
-		return NULL;
-	}
-	if (!length || length % PAGE || length > LARGEST) {
-		errno = EINVAL;
-		return NULL;
-	}
+	if (!length || length % PAGE || length > LARGEST || alignment > LARGEST)
+		return -EINVAL;
 
 	/* A backend's close() is where a thread may be cancelled: not with the lock. */
 	cancel_hold(&was);
@@ -208,20 +210,48 @@ void *space_map(size_t length, size_t guard)
 	err = lethe_space_size ? 0 : make_reservation();
 	if (err)
 		goto out;
-	start = find_place(length, guard);
-	err = start ? backend->map(start, length) : -ENOMEM;
+	*start = find_place(length, guard, alignment);
+	err = *start ? backend->map(*start, length) : -ENOMEM;
 	if (!err) {
-		set_guard(start, guard, CHUNK_GUARD);
-		set_range(start, length, backend->level);
+		set_guard(*start, guard, CHUNK_GUARD);
+		set_range(*start, length, backend->level);
 	}
 out:
 	pthread_mutex_unlock(&lock);
 	cancel_release(&was);
-	if (err) {
-		errno = -err;
-		return NULL;
-	}
-	return start;
+	return err;
+}
+
+static void *map_or_errno(const struct backend *backend, int err, size_t length,
+			  size_t guard, size_t alignment)
+{
+	void *start = NULL;
+
+	if (backend)
+		err = map(backend, length, guard, alignment, &start);
+	if (!err)
+		return start;
+	errno = -err;
+	return NULL;
+}
+
+void *space_map(size_t length, size_t guard)
+{
+	int err;
+	const struct backend *backend = backend_get(&err);
+
+	return map_or_errno(backend, err, length, guard, CHUNK);
+}
+
+void *space_map_heap(size_t length, size_t alignment, bool overflow)
+{
+	int err;
+	const struct backend *backend = backend_get(&err);
+
+	if (backend && overflow)
+		backend = backend_overflow();
+	return map_or_errno(backend, err, length, 0,
+			    alignment > CHUNK ? alignment : CHUNK);
 }
 
 void space_unmap(void *start, size_t length, size_t guard)

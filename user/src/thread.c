@@ -34,7 +34,34 @@ static void thread_exit(void *arg)
 		section_abandon(thread);
 	signal_stack_give(thread);
 	give_stacks(thread);
+	heap_thread_exit(thread);
 	tools_thread_gone();
+	/* Should a destructor that runs later begin anew, so does this. */
+	thread->registered = false;
+	thread->exiting = true;
+}
+
+static void make_exit_key(void)
+{
+	exit_key_error = -pthread_key_create(&exit_key, thread_exit);
+}
+
+int thread_register(struct thread *thread)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int err;
+
+	if (likely(thread->registered))
+		return 0;
+	pthread_once(&once, make_exit_key);
+	if (exit_key_error)
+		return exit_key_error;
+	/* What libc keeps of it is not to be asked of the heap, which may be asking. */
+	thread->paused++;
+	err = -pthread_setspecific(exit_key, thread);
+	thread->paused--;
+	thread->registered = !err;
+	return err;
 }
 
 /* The process's first section. */
@@ -42,7 +69,6 @@ static void start(void)
 {
 	registers_probe();
 	overflow_explain();
-	exit_key_error = -pthread_key_create(&exit_key, thread_exit);
 }
 
 /* Unknown bounds contain nothing: then no section is ever taken for abandoned. */
@@ -68,10 +94,8 @@ COLD int thread_start(struct thread *thread)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, start);
-	if (exit_key_error)
-		return exit_key_error;
 	thread_find_own_stack(thread);
-	return -pthread_setspecific(exit_key, thread);
+	return thread_register(thread);
 }
 
 static COLD int take_another(struct thread *thread, size_t size)

@@ -8,11 +8,16 @@
 
 #include "internal.h"
 
-PUBLIC void lethe_wipe(void *start, size_t length)
+void wipe_memory(void *start, size_t length)
 {
 	memset(start, 0, length);
 	/* The memory is "read" here, so the stores before cannot be dead. */
 	__asm__ volatile("" : : "r"(start) : "memory");
+}
+
+PUBLIC void lethe_wipe(void *start, size_t length)
+{
+	wipe_memory(start, length);
 }
 
 void copy_secret(void *to, const void *from, size_t length)
