@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct ended {
 	int status;      /* as waitpid() has it */
 	char said[1024]; /* on stderr */
@@ -30,5 +34,9 @@ unsigned int lines_with(const struct ended *ended, const char *text);
 void become_nobody(void);
 /* The soft limit; what can be had of it, if it cannot be raised so far. */
 void limit_to(int resource, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* TESTS_CHILD_H */
