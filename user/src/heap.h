@@ -106,6 +106,8 @@ void heap_pool_forget(struct heap_pool *pool);
  * @free: a bit for each page, set if it is in no run; an extent of more pages than
  *	bits is all one run
  * @level: what protects them
+ * @lower: less than the backend's pages are: used, and kept, for nothing that could
+ *	have those
  */
 struct heap_extent {
 	struct heap_extent *next, *prev;
@@ -114,6 +116,7 @@ struct heap_extent {
 	size_t pages, free_pages;
 	uint64_t free;
 	enum lethe_level level;
+	bool lower;
 };
 
 /*

@@ -203,6 +203,7 @@ char *heap_run_get(size_t pages, size_t alignment, enum lethe_level least, bool 
 		e = grow(pages, alignment, overflow);
 		if (!e)
 			return NULL;
+		e->lower = overflow;
 		overflowed |= overflow;
 		page = is_single(e) ? 0 : find_run(e, pages, alignment);
 	}
@@ -222,7 +223,7 @@ void heap_run_put(struct heap_extent *extent, char *start, size_t pages)
 		return;
 
 	kept_pages += extent->pages;
-	if (kept_pages > KEPT_PAGES || is_single(extent)) {
+	if (kept_pages > KEPT_PAGES || is_single(extent) || extent->lower) {
 		extent_release(extent);
 		return;
 	}

@@ -14,7 +14,8 @@ bool heap_note(struct heap *heap, struct heap_span *span)
 	span->noted = true;
 	heap->noted[heap->nr_noted++] = span;
 	heap->noted_pages += span->pages;
-	return heap->nr_noted > HEAP_EMPTY_MAX || heap->noted_pages > HEAP_EMPTY_PAGES;
+	return heap->nr_noted > HEAP_EMPTY_MAX || heap->noted_pages > HEAP_EMPTY_PAGES ||
+	       unlikely(span->extent->lower);
 }
 
 static void forget_note(struct heap *heap, struct heap_span *span)
@@ -90,10 +91,12 @@ void heap_trim_empty(struct heap *heap, unsigned int max, size_t max_pages)
 	struct heap_span *span;
 	unsigned int i = 0;
 
-	while (i < heap->nr_noted &&
-	       (heap->nr_noted > max || heap->noted_pages > max_pages)) {
+	while (i < heap->nr_noted) {
 		span = heap->noted[i];
-		if (!heap_span_is_empty(span))
+		if (heap->nr_noted <= max && heap->noted_pages <= max_pages &&
+		    !span->extent->lower)
+			i++;
+		else if (!heap_span_is_empty(span))
 			forget_note(heap, span);
 		else if (!heap_release(heap, span))
 			i++;
@@ -120,7 +123,8 @@ void heap_release_run(struct heap *heap)
 
 void heap_put_run(struct heap *heap, struct heap_span *span)
 {
-	if (span->owner == heap && heap != &heap_all.nobodys && !heap->in_section &&
+	if (span->owner == heap && !heap_is_nobodys(heap) && !heap->in_section &&
+	    !span->extent->lower &&
 	    run_pages - heap->run_pages + span->pages <= RUN_PAGES_MAX) {
 		heap_release_run(heap);
 		run_pages += span->pages;
