@@ -4,6 +4,8 @@
 What programs write to the console is not looked at: a kernel's line is known by
 its timestamp. A log that cannot be scanned (empty, cut short, lines dropped) is
 never clean.
+
+It also takes out of a log what tells a reader what happened.
 """
 
 import re
@@ -68,6 +70,17 @@ def kernel_lines(text):
             yield number, found[1]
 
 
+def _denied(messages, allowed):
+    """(line number, name, message) of each that a clean kernel never says."""
+    for number, message in messages:
+        if any(pattern.search(message) for pattern in allowed):
+            continue
+        for name, pattern in DENY:
+            if pattern.search(message):
+                yield number, name, message
+                break
+
+
 def scan(text, allowed, whole=True):
     """What is wrong with this log: a list of sentences, empty for a clean one.
     `whole`: it must have its last line too.
@@ -78,11 +91,27 @@ def scan(text, allowed, whole=True):
         found.append(f'no beginning: the log has no line "{FIRST.strip()}"')
     if whole and not any(message.startswith(LAST) for _, message in messages):
         found.append(f'no end: the log has no line "{LAST}"')
-    for number, message in messages:
-        if any(pattern.search(message) for pattern in allowed):
-            continue
-        for name, pattern in DENY:
-            if pattern.search(message):
-                found.append(f'line {number}, {name}: {message}')
-                break
-    return found
+    return found + [f'line {number}, {name}: {message}'
+                    for number, name, message in _denied(messages, allowed)]
+
+
+def evidence(text, allowed, most=60):
+    """The lines to read, at most so many: from the first that is wrong to the
+    panic, programs' own among them, or, if that is the first, from there on; of
+    a log with nothing wrong, its end."""
+    lines = [re.sub(r'[^\t -~]', '?', line).rstrip()
+             for line in text.replace('\r', '').rstrip('\n').split('\n')]
+    first = next((number for number, _, _ in
+                  _denied(kernel_lines(text), allowed)), None)
+    if first is None:
+        return lines[-most:]
+    lines = lines[first - 1:]
+    end = next((i for i, line in enumerate(lines, 1)
+                if i > 1 and 'Kernel panic - not syncing' in line), len(lines))
+    if end <= most:
+        return lines[:end]
+    # What happened stands first, and what came of it last.
+    tail = most // 4
+    head = most - tail - 1
+    return [*lines[:head], f'[{end - head - tail} lines more]',
+            *lines[end - tail:end]]

@@ -132,7 +132,7 @@ class Run:
                     *setup.parameters, 'LETHE_RESUME=nvme0n1']))
             lost = ending.lost
         verdict = result.judge(self.record, lost, self.console, module=True,
-                               allowed=self._allowed())
+                               allowed=vm.allowed())
         verdict.points += self.points
         return verdict
 
@@ -146,22 +146,20 @@ class Run:
         log, after = self.console, ''
         if self._how == 'panic':
             log, _, after = self.console.partition(_PANIC_BEGINS)
-        bad = klog.scan(log, self._allowed(), whole=False)
+        bad = klog.scan(log, vm.allowed(), whole=False)
+        told = klog.evidence(log, vm.allowed())
         # What wipes must not itself go wrong.
         if after.count('Kernel panic') > 1 or 'nable to handle' in after:
             bad.append('it panicked, and then once more')
+            told = klog.evidence(after.partition(words)[2], vm.allowed())
         self.points.append((self.record.values.get('insmod') == '0',
                             'lethe.ko loads', []))
         self.points.append((not lost, f'the machine comes to its {self._how}',
-                            [f'LOST: {lost}'] if lost else []))
+                            [f'LOST: {lost}', *told] if lost else []))
         self._judge_found(found, f'RAM after the {self._how}')
         self.points.append((not bad, "until then, the kernel's log is clean",
-                            bad))
+                            bad if lost or not bad else [*bad, *told]))
         return result.Verdict(lost, self.points, [])
-
-    @staticmethod
-    def _allowed():
-        return klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
 
 
 def write(options, text):

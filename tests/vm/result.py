@@ -118,8 +118,9 @@ def judge(record, lost, console, *, module=False, direct_map=False,
     points = []
     if not lost and 'bye' not in values:
         lost = 'it ended before init was done'
+    told = klog.evidence(console, allowed)
     points.append((not lost, 'the virtual machine comes to its own end',
-                   [f'LOST: {lost}'] if lost else []))
+                   [f'LOST: {lost}', *told] if lost else []))
     if module:
         points.append((values.get('insmod') == '0', 'lethe.ko loads', []))
     points += [judge_program(program) for program in record.programs]
@@ -129,7 +130,8 @@ def judge(record, lost, console, *, module=False, direct_map=False,
         points.append(_judge_direct_map(values))
     # A lost machine's log has no last line: its end is told above already.
     found = klog.scan(console, allowed, whole=not lost)
-    points.append((not found, "the kernel's log is clean", found))
+    points.append((not found, "the kernel's log is clean",
+                   found if lost or not found else [*found, *told]))
     return Verdict(lost, points, [tap.parse(program.text)
                                   for program in record.programs])
 

@@ -37,7 +37,6 @@ from machine import BOOTS, Machine, MachineError, Setup, never_began
 from terminal import Leave, Terminal
 
 FAILED, UNTRIED, LOST, MACHINE_FAILED = 1, 2, 3, 125
-TAIL_LINES = 60
 FIRST = next(iter(kernel.KERNELS))
 
 
@@ -133,13 +132,16 @@ class Scratch:
 
 
 def keep_log(options, console, why):
-    """Keep a failed run's console log, and show its end."""
+    """Keep a failed run's console log. What tells of the failure was shown."""
     place = options.build / 'vm' / 'logs' / f'{os.getpid()}.console.log'
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(console, encoding='utf-8')
-    print(f'{why}; the last lines of {place}:', file=sys.stderr)
-    for line in console.replace('\r', '').splitlines()[-TAIL_LINES:]:
-        print(f'  | {line}', file=sys.stderr)
+    print(f'{why}; the whole log is {place}', file=sys.stderr)
+
+
+def allowed():
+    """What a clean kernel may say."""
+    return klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
 
 
 def boot(options, directory, take_output, terminal=None):
@@ -185,8 +187,7 @@ def judge(options, record, ending, console):
     """The verdict on a run, by the rule of result.py."""
     return result.judge(
         record, ending.lost, console, module=bool(options.module),
-        direct_map=getattr(options, 'direct_map', False),
-        allowed=klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8')))
+        direct_map=getattr(options, 'direct_map', False), allowed=allowed())
 
 
 def test(options, directory):
