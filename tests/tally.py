@@ -7,7 +7,9 @@
 A file holds one or more KTAP or TAP documents, as a suite printed them. A
 document whose plan is missing or not met is a failure of its own, so a program
 that dies early never looks like one that had less to test; so is a file that is
-missing or has no document at all. Never runs anything.
+missing or has no document at all. What stands as diagnostics right before a result
+that failed is told with it: of a long run, the last lines are what is seen. Never
+runs anything.
 """
 import re
 import sys
@@ -16,6 +18,9 @@ START = re.compile(r"^K?TAP version \d+$")
 PLAN = re.compile(r"^1\.\.(\d+)")
 RESULT = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*(.*)$")
 SKIP = re.compile(r"#\s*SKIP\b\s*(.*)$", re.IGNORECASE)
+
+# Of one failure. A lost virtual machine has 61 (tests/vm/klog.py).
+MOST_NOTES = 64
 
 
 class Tally:
@@ -28,8 +33,11 @@ class Tally:
 
     def document(self, where, lines):
         """Counts one document's results, and holds them against its plan."""
-        planned, seen = None, 0
+        planned, seen, notes = None, 0, []
         for line in lines:
+            if line.startswith("#"):
+                notes.append(line[1:].removeprefix(" "))
+                continue
             plan = PLAN.match(line)
             if plan:
                 planned = int(plan.group(1))
@@ -41,20 +49,21 @@ class Tally:
             if not result:
                 continue
             seen += 1
-            self.result(where, result)
+            self.result(where, result, notes[-MOST_NOTES:])
+            notes = []
         if planned is None:
             self.failures.append(f"{where}: no plan")
         elif planned != seen:
             self.failures.append(f"{where}: {seen} results of {planned} planned")
 
-    def result(self, where, result):
+    def result(self, where, result, notes):
         """Counts one line of result."""
         text = result.group(2)
         skip = SKIP.search(text)
         if skip:
             self.skips.append(f"{where}: {text}")
         elif result.group(1):
-            self.failures.append(f"{where}: {text}")
+            self.failures.append("\n    ".join([f"{where}: {text}", *notes]))
         else:
             self.passed += 1
 

@@ -170,13 +170,13 @@ def judge(options, directory):
     console = log.read_text('utf-8', 'replace').replace('\r', '') \
         if log.exists() else ''
     found = {} if lost else _search(directory, options, console)
-    bad = klog.scan(console, klog.read_allowed(
-        klog.ALLOW_FILE.read_text('utf-8')), whole=False)
+    bad = klog.scan(console, vm.allowed(), whole=False)
+    told = klog.evidence(console, vm.allowed())
 
     kept, wiped, at_once = map(found.get, ('kept', 'wiped', 'at-once'))
     points = [
         (not lost, 'the emulated machine comes to the breakpoint',
-         [f'LOST: {lost}'] if lost else []),
+         [f'LOST: {lost}', *told] if lost else []),
         ('insmod 0' in console.splitlines(), 'lethe.ko loads', []),
         (bool(kept), 'registers that were full at a switch, zeroed, and switched '
          f'from again: the kernel keeps what they held ({kept} copies in '
@@ -195,7 +195,8 @@ def judge(options, directory):
             (wiped == 0, f'{name}, wiped by others: it keeps nothing of it '
              f'({wiped} copies)', []),
         ]
-    points.append((not bad, "the kernel's log is clean", bad))
+    points.append((not bad, "the kernel's log is clean",
+                   bad if lost or not bad else [*bad, *told]))
     text = tap.write(points, [f'Linux {image.release}, Bochs, Haswell'])
     if options.tap:
         options.tap.parent.mkdir(parents=True, exist_ok=True)

@@ -101,6 +101,19 @@ def judge_program(program):
     return not notes, sentence, notes
 
 
+def fault_of_emulator(record, lost, console, allowed=()):
+    """Why a lost machine says nothing of what ran in it, or None: one int3 that
+    was gone (klog.py) is all that is known to be wrong."""
+    place = klog.stale_int3(console, allowed) if lost else None
+    if not place or any(tap.parse(program.text).failed or
+                        program.status is not None and
+                        not judge_program(program)[0]
+                        for program in record.programs):
+        return None
+    return f'the emulator executed an int3 at {place} that the kernel had ' \
+        'taken away'
+
+
 def _judge_direct_map(values):
     before = values.get('directmap before', {})
     after = values.get('directmap after', {})
@@ -118,8 +131,9 @@ def judge(record, lost, console, *, module=False, direct_map=False,
     points = []
     if not lost and 'bye' not in values:
         lost = 'it ended before init was done'
+    told = klog.evidence(console, allowed)
     points.append((not lost, 'the virtual machine comes to its own end',
-                   [f'LOST: {lost}'] if lost else []))
+                   [f'LOST: {lost}', *told] if lost else []))
     if module:
         points.append((values.get('insmod') == '0', 'lethe.ko loads', []))
     points += [judge_program(program) for program in record.programs]
@@ -129,7 +143,8 @@ def judge(record, lost, console, *, module=False, direct_map=False,
         points.append(_judge_direct_map(values))
     # A lost machine's log has no last line: its end is told above already.
     found = klog.scan(console, allowed, whole=not lost)
-    points.append((not found, "the kernel's log is clean", found))
+    points.append((not found, "the kernel's log is clean",
+                   found if lost or not found else [*found, *told]))
     return Verdict(lost, points, [tap.parse(program.text)
                                   for program in record.programs])
 

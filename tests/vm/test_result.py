@@ -7,7 +7,9 @@ A golden log's first line names what must be found in it, in order.
 """
 
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import klog
@@ -15,7 +17,8 @@ import result
 import selftest
 import tap
 
-GOLDEN = Path(__file__).with_name('golden')
+HERE = Path(__file__).resolve().parent
+GOLDEN = HERE / 'golden'
 WHOLE = 'KTAP version 1\n1..2\nok 1 - a\nok 2 - b # SKIP no device\n'
 
 
@@ -23,6 +26,12 @@ def names_of(findings):
     """What was found, without where."""
     return [re.sub(r'^line \d+, ', '', finding).split(':')[0]
             for finding in findings]
+
+
+def golden(name):
+    """A golden log's text, but for what it expects."""
+    text = (GOLDEN / f'{name}.log').read_bytes().decode('utf-8')
+    return text.partition('\n')[2]
 
 
 def golden_test(path):
@@ -67,6 +76,103 @@ def lost_log():
     selftest.equal(klog.scan(text, [], whole=False), [])
     text += '[    3.000000] BUG: and a bug\n'
     selftest.equal(names_of(klog.scan(text, [], whole=False)), ['a bug'])
+
+
+def evidence():
+    """what is shown of a log begins with what is wrong and ends with the panic"""
+    shown = klog.evidence(golden('int3'), [])
+    selftest.equal(('Oops: int3: 0000 [#1]' in shown[0],
+                    'Kernel panic - not syncing' in shown[-1]), (True, True))
+    selftest.equal('[    5.539761] RIP: 0010:do_user_addr_fault+0xc5/0x810'
+                   in shown, True)
+    selftest.equal(klog.evidence(golden('int3') * 3, []), shown)
+
+
+def evidence_limit():
+    """a long one loses its middle, and says so; of a clean log the end is shown"""
+    text = '[    1.000000] BUG: one\r\n' + 'a program\n' * 98 + \
+        '[    2.000000] Kernel panic - not syncing: two\n'
+    shown = klog.evidence(text, [], most=20)
+    selftest.equal((len(shown), shown[0], shown[14], shown[-1]), (
+        20, '[    1.000000] BUG: one', '[81 lines more]',
+        '[    2.000000] Kernel panic - not syncing: two'))
+    selftest.equal(klog.evidence(golden('clean'), [], most=2),
+                   golden('clean').replace('\r', '').splitlines()[-2:])
+    selftest.equal(klog.evidence('\x1b[31m\xe9', []), ['?[31m?'])
+    # A panic without an oops tells what called it after that.
+    text = '[    1.000000] Kernel panic - not syncing: a\n' \
+        '[    1.000000] Call Trace:\n[    1.000000]  b\n'
+    selftest.equal(klog.evidence(text, []), text.splitlines())
+
+
+def last_lines():
+    """an oops in the machine is in the last lines of all that is printed"""
+    record = record_of(text='')
+    verdict = result.judge(record, 'Kernel panic', golden('int3'))
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, 'vm.tap')
+        file.write_text(result.documents(record, verdict, 'x'), 'utf-8')
+        tally = subprocess.run([sys.executable, HERE.parent / 'tally.py', file],
+                               check=False, text=True, capture_output=True)
+    selftest.equal(tally.returncode, 1)
+    for line in klog.evidence(golden('int3'), []):
+        selftest.equal((f'    {line}\n' in tally.stdout, line), (True, line))
+
+
+def stale_int3():
+    """an int3 that the kernel's patching took away is known, and no other is"""
+    text = golden('int3')
+    place = 'do_user_addr_fault+0xc5/0x810'
+    for bytes_there, found in (
+            ('44 00 00 0f <1f> 44 00 00 4c', place),
+            ('44 00 00 e9 <81> 02 00 00 4c', place),
+            # The next patch has begun.
+            ('44 00 00 cc <1f> 44 00 00 4c', place),
+            ('44 00 00 cc <81> 02 00 00 4c', place),
+            ('44 00 00 cc <81> 02 ff ff 4c', place),
+            # A breakpoint, what no straight line runs into, and padding.
+            ('44 00 00 cc <1f> 44 00 48 4c', None),
+            ('44 00 cd 03 <1f> 44 00 00 4c', None),
+            ('ff e0 cc <48> 89 e1 83 e0 40', None),
+            ('c3 cc cc <cc> cc 90 90 90 90', None),
+            ('c3 cc cc <00> 00 00 00 90 90', None),
+            ('cc cc cc <f3> 0f 1e fa 0f 1f', None),
+            ('Unable to access opcode bytes', None)):
+        log = text.replace('44 00 00 0f <1f> 44 00 00 4c', bytes_there)
+        selftest.equal((bytes_there in log, klog.stale_int3(log, [])),
+                       (True, found))
+
+
+def other_oops():
+    """nor is one that is not all that is wrong"""
+    text = golden('int3')
+    for log in (re.sub('.* RIP: 0010.*\n', '', text),
+                # A module's, which that put there perhaps.
+                re.sub('(RIP: 0010.*)', r'\1 [lethe]', text),
+                re.sub('(RIP: 0010:).*', r'\g<1>0xffffffffc0201234', text),
+                '[    0.100000] WARNING: a\n' + text,
+                text.replace('int3: 0000 [#1]', 'int3: 0000 [#2]'),
+                text.replace('int3: ', 'invalid opcode: '),
+                golden('clean'), golden('oops')):
+        selftest.equal((klog.stale_int3(log, []), log), (None, log))
+
+
+def emulator():
+    """a machine lost to that alone is no failure, and to more it is"""
+    text, clean = golden('int3'), golden('clean')
+    running = result.Record(['x', 'y'])
+    for note in ('begin 1', 'end 1 0', 'begin 2'):
+        running.note(note)
+        running.output(WHOLE.encode() if note == 'begin 1' else b'')
+    selftest.equal(result.fault_of_emulator(running, 'a panic', text),
+                   'the emulator executed an int3 at do_user_addr_fault+0xc5/'
+                   '0x810 that the kernel had taken away')
+    selftest.equal(result.fault_of_emulator(running, None, text), None)
+    selftest.equal(result.fault_of_emulator(running, 'a panic', clean), None)
+    running.output(b'KTAP version 1\n1..2\nnot ok 1 - a\n')
+    selftest.equal(result.fault_of_emulator(running, 'a panic', text), None)
+    selftest.equal(result.fault_of_emulator(record_of(status=1), 'a panic', text),
+                   None)
 
 
 def counts():
@@ -135,7 +241,9 @@ def lost():
     verdict = verdict_of(record, lost='no end')
     selftest.equal(verdict.lost, 'no end')
     text = result.documents(record, verdict, 'title')
-    selftest.equal('# LOST: no end\nnot ok 1 -' in text, True)
+    shown = ''.join(f'# {line}\n' for line in klog.evidence(
+        (GOLDEN / 'clean.log').read_text('utf-8'), []))
+    selftest.equal(f'# LOST: no end\n{shown}not ok 1 -' in text, True)
     selftest.equal(bool(verdict_of(record_of()).lost), True)
 
 
@@ -188,5 +296,6 @@ def attribution():
 if __name__ == '__main__':
     sys.exit(selftest.run([
         *map(golden_test, sorted(GOLDEN.glob('*.log'))), every_pattern, allowed,
-        reasons, lost_log, counts, broken_documents, passes, each_alone, lost,
-        statuses, module, direct_map, attribution]))
+        reasons, lost_log, evidence, evidence_limit, last_lines, stale_int3,
+        other_oops, emulator, counts, broken_documents, passes, each_alone,
+        lost, statuses, module, direct_map, attribution]))

@@ -37,7 +37,6 @@ from machine import BOOTS, Machine, MachineError, Setup, never_began
 from terminal import Leave, Terminal
 
 FAILED, UNTRIED, LOST, MACHINE_FAILED = 1, 2, 3, 125
-TAIL_LINES = 60
 FIRST = next(iter(kernel.KERNELS))
 
 
@@ -133,13 +132,32 @@ class Scratch:
 
 
 def keep_log(options, console, why):
-    """Keep a failed run's console log, and show its end."""
+    """Keep a failed run's console log. What tells of the failure was shown."""
     place = options.build / 'vm' / 'logs' / f'{os.getpid()}.console.log'
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(console, encoding='utf-8')
-    print(f'{why}; the last lines of {place}:', file=sys.stderr)
-    for line in console.replace('\r', '').splitlines()[-TAIL_LINES:]:
-        print(f'  | {line}', file=sys.stderr)
+    print(f'{why}; the whole log is {place}', file=sys.stderr)
+
+
+def allowed():
+    """What a clean kernel may say."""
+    return klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
+
+
+def why_again(options, record, ending, console):
+    """Why a lost machine says nothing of Lethe, so that all of it is to be done
+    once more; or None. What was shown to somebody already stays."""
+    if never_began(ending, console):
+        return f'it never came to its first process ({ending.lost})'
+    if options.verb != 'test':
+        return None
+    return result.fault_of_emulator(record, ending.lost, console, allowed())
+
+
+def read_console(setup):
+    """The console's log so far."""
+    return setup.console.read_text('utf-8', 'replace') \
+        if setup.console.exists() else ''
 
 
 def boot(options, directory, take_output, terminal=None):
@@ -149,7 +167,6 @@ def boot(options, directory, take_output, terminal=None):
         options.module = options.module.replace('{kernel}', image.name)
     titles = guest.make(directory / 'initrd', options.verb, options, image,
                         options.build, Terminal.size())
-    record = result.Record(titles)
 
     def on_output(data):
         record.output(data)
@@ -169,15 +186,15 @@ def boot(options, directory, take_output, terminal=None):
                   processors=options.smp, parameters=parameters(options),
                   drives=options.drive)
     log = say if options.verb == 'test' else lambda text: None
-    for _ in range(BOOTS):
+    for left in reversed(range(BOOTS)):
+        record = result.Record(titles)
         with Machine(setup, on_output, on_note, log) as machine:
             ending = machine.run(options.timeout)
-        if not never_began(setup, ending):
+        console = read_console(setup)
+        why = why_again(options, record, ending, console)
+        if not why or not left:
             break
-        say(f'{image.release} never came to its first process: booting again '
-            f'({ending.lost})')
-    console = setup.console.read_text('utf-8', 'replace') \
-        if setup.console.exists() else ''
+        say(f'{image.release}: {why}: booting again')
     return image, record, ending, console
 
 
@@ -185,8 +202,7 @@ def judge(options, record, ending, console):
     """The verdict on a run, by the rule of result.py."""
     return result.judge(
         record, ending.lost, console, module=bool(options.module),
-        direct_map=getattr(options, 'direct_map', False),
-        allowed=klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8')))
+        direct_map=getattr(options, 'direct_map', False), allowed=allowed())
 
 
 def test(options, directory):
