@@ -399,7 +399,8 @@ Test(wipe_stack, leaves_the_zero_page_shared)
 	if (!(before & ((1ULL << 55) - 1)))
 		cr_skip_test("frame numbers are not for everybody");
 	if (in_page_table(p + 3 * PAGE) != before)
-		cr_skip_test("this kernel has no zero page: a read brings a page of its own");
+		cr_skip_test(
+			"this kernel has no zero page: a read brings a page of its own");
 	cr_assert_eq(wipe(p, 4 * PAGE), 0);
 	cr_assert_eq(in_page_table(p), before);
 	cr_assert_eq(in_page_table(p + 3 * PAGE), before);
