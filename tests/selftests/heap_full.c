@@ -83,18 +83,15 @@ static void ask_for_more(struct job *job)
 		must_be_full(job, lethe_realloc(job->blocks[0], 64 * BLOCK));
 }
 
-static bool is_whole(const struct job *job, size_t i)
+static bool is_all(const unsigned char *block, size_t byte)
 {
-	for (size_t at = 0; at < BLOCK; at++)
-		if (job->blocks[i][at] != ((i + 1) & 0xff))
-			return false;
-	return true;
+	return block[0] == (byte & 0xff) && memcmp(block, block + 1, BLOCK - 1) == 0;
 }
 
 static void free_all(struct job *job)
 {
 	for (size_t i = 0; i < job->nr; i++) {
-		if (!is_whole(job, i))
+		if (!is_all(job->blocks[i], i + 1))
 			fault(job, SPOILT);
 		errno = EXDEV;
 		lethe_free(job->blocks[i]);
@@ -209,7 +206,7 @@ static int with_usual_stacks(void *arg)
 	if (sections < 20 || sections == THREADS || all > LIMIT - MIB)
 		return NOT_LEFT;
 	while (n--) {
-		if (kept[n][0] != 0x5a || memcmp(kept[n], kept[n] + 1, BLOCK - 1) != 0)
+		if (!is_all(kept[n], 0x5a))
 			return SPOILT;
 		lethe_free(kept[n]);
 	}
