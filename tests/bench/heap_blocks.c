@@ -13,7 +13,7 @@
 #include "peer.h"
 #include "series.h"
 
-const unsigned int crowds[CROWDS] = { 0, 5000, LIVE_MAX };
+static const unsigned int crowds[CROWDS] = { 0, 5000, LIVE_MAX };
 
 static struct peer peers[HEAP_PEERS];
 static struct series ours[CROWDS][SIZES], libcs[CROWDS][SIZES];
@@ -107,40 +107,52 @@ void measure_blocks(unsigned int crowd, unsigned int round)
 	}
 }
 
+/* One thread and two, one right after the other: what is compared has the same load. */
 void measure_scaling(unsigned int round)
 {
+	size_t bytes;
+
 	for (unsigned int size = 0; size < SIZES; size++) {
-		for (unsigned int i = 0; i < 2; i++) {
-			our_rate[size][i].at[round] =
-				heap_throughput(&heap_lethe, heap_sizes[size], i + 1);
-			libcs_rate[size][i].at[round] =
-				heap_throughput(&heap_libc, heap_sizes[size], i + 1);
-			for (unsigned int p = 0; p < HEAP_PEERS; p++)
-				their_rate[p][size][i].at[round] =
-					ask(p, "rate", heap_sizes[size], i + 1);
-		}
+		bytes = heap_sizes[size];
+		for (unsigned int i = 0; i < 2; i++)
+			our_rate[size][i].at[round] = heap_throughput(&heap_lethe, bytes,
+								      i + 1);
+		for (unsigned int i = 0; i < 2; i++)
+			libcs_rate[size][i].at[round] = heap_throughput(&heap_libc, bytes,
+									i + 1);
+		for (unsigned int peer = 0; peer < HEAP_PEERS; peer++)
+			for (unsigned int i = 0; i < 2; i++)
+				their_rate[peer][size][i].at[round] = ask(peer, "rate",
+									  bytes, i + 1);
 	}
+}
+
+static void print_peer(unsigned int crowd, unsigned int size, unsigned int peer)
+{
+	const struct series *us = &ours[crowd][size], *them = &theirs[peer][crowd][size];
+	const struct heap *heap = &heap_peers[peer];
+	char metric[80], why[80];
+
+	snprintf(metric, sizeof(metric), "beside %s: %zu B, %u live", heap->name,
+		 heap_sizes[size], crowds[crowd]);
+	if (has_room(peer, crowd)) {
+		row(metric, "ns", us, them, heap->name, median(us) / median(them), "-",
+		    "-");
+		return;
+	}
+	snprintf(why, sizeof(why), "not measured: %s", heap->why_no_more);
+	row_alone(metric, "ns", us, why, "-", "-");
 }
 
 static void print_size(unsigned int crowd, unsigned int size)
 {
-	char metric[80], why[160];
+	char metric[80];
 
 	snprintf(metric, sizeof(metric), "block of %zu B, %u live", heap_sizes[size],
 		 crowds[crowd]);
 	at_most(metric, "ns", &ours[crowd][size], &libcs[crowd][size], heap_libc.name, 1);
-	for (unsigned int i = 0; i < HEAP_PEERS; i++) {
-		snprintf(metric, sizeof(metric), "beside %s: %zu B, %u live",
-			 heap_peers[i].name, heap_sizes[size], crowds[crowd]);
-		snprintf(why, sizeof(why), "not measured: %s", heap_peers[i].why_no_more);
-		if (has_room(i, crowd))
-			row(metric, "ns", &ours[crowd][size], &theirs[i][crowd][size],
-			    heap_peers[i].name,
-			    median(&ours[crowd][size]) / median(&theirs[i][crowd][size]),
-			    "-", "-");
-		else
-			row_alone(metric, "ns", &ours[crowd][size], why, "-", "-");
-	}
+	for (unsigned int peer = 0; peer < HEAP_PEERS; peer++)
+		print_peer(crowd, size, peer);
 }
 
 void print_blocks(void)

@@ -92,12 +92,10 @@ static void measure_rates(unsigned int which, unsigned int round)
 	uint64_t ns = heap_slices < 5 ? THREADS_NS / 20 : THREADS_NS;
 
 	working = &traces[which];
-	for (unsigned int threads = 1; threads <= 2; threads++) {
-		for (unsigned int heap = 0; heap < 2; heap++) {
-			working_heap = heaps[heap];
-			rate[heap][which][threads - 1].at[round] =
-				throughput(work, threads, ns);
-		}
+	for (unsigned int heap = 0; heap < 2; heap++) {
+		working_heap = heaps[heap];
+		for (unsigned int i = 0; i < 2; i++)
+			rate[heap][which][i].at[round] = throughput(work, i + 1, ns);
 	}
 }
 

@@ -85,6 +85,7 @@ static void vacate(struct place *place)
 
 static void add_step(char kind, uint32_t block, size_t size, size_t alignment)
 {
+	/* Whoever is told so allocates. */
 	if (nr_steps == STEPS_MAX)
 		abort();
 	steps[nr_steps++] = (struct step){ kind, (unsigned char)self, block,

@@ -15,7 +15,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 tab=$(printf '\t')
 
-printf 'KTAP version 1\n1..9\n'
+printf 'KTAP version 1\n1..10\n'
 run=0
 ok() {
 	sentence=$1
@@ -84,6 +84,11 @@ refuses_leak() {
 	refuses ssh 'block 16001 of the trace is never freed'
 }
 
+refuses_change() {
+	{ cat "$scratch/tls" && echo '1f0' && echo '1m0 8'; } >"$scratch/bad"
+	refuses ssh 'block 0 of the trace does not stay'
+}
+
 ok 'the bench measures every heap, and replays the traces' measures
 ok 'each row has a name of its own, a median, a spread, and a peer or a reason' has_all
 ok 'control: a table without the median in a row is refused' is_refused
@@ -92,4 +97,5 @@ ok 'a TLS 1.3 handshake is recorded as a trace' is_trace tls
 ok 'an SSH key exchange is recorded as a trace' is_trace ssh
 ok 'control: a trace that frees a block twice is refused' refuses_dead
 ok 'control: a trace that does not free what it allocates is refused' refuses_leak
+ok 'control: a trace that frees what is to stay is refused' refuses_change
 ok 'control: what is no file is an error' refuses tls-missing 'tls-missing: No such file'

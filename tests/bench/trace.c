@@ -113,18 +113,25 @@ static bool follow(struct step *step, uint32_t *sizes)
 	return true;
 }
 
-static void find_blocks(struct trace *trace, uint32_t *sizes)
+/* Twice, a pass must find what it found the first time: it leaves what stays alone. */
+static void check_pass(struct trace *trace, uint32_t *sizes)
 {
-	uint32_t i;
+	const struct step *step;
 
-	for (i = 0; i < trace->nr; i++)
-		if (trace->steps[i].block >= trace->blocks)
-			trace->blocks = trace->steps[i].block + 1;
-	for (i = 0; i < trace->nr_stay; i++)
-		sizes[trace->steps[i].block] = 0;
-	for (i = 0; i < trace->blocks; i++)
+	for (step = trace->steps; step < trace->steps + trace->nr; step++)
+		if (step->block >= trace->blocks)
+			trace->blocks = step->block + 1;
+	for (step = trace->steps; step < trace->steps + trace->nr_stay; step++)
+		sizes[step->block] = 0;
+	for (uint32_t i = 0; i < trace->blocks; i++)
 		if (sizes[i])
 			tap_bail("block %u of the trace is never freed", i);
+
+	for (step = trace->steps; step < trace->steps + trace->nr_stay; step++)
+		sizes[step->block] = 1;
+	for (; step < trace->steps + trace->nr; step++)
+		if (sizes[step->block])
+			tap_bail("block %u of the trace does not stay", step->block);
 }
 
 struct trace trace_read(const char *path)
@@ -151,7 +158,7 @@ struct trace trace_read(const char *path)
 	}
 	if (!trace.nr_stay || trace.nr == trace.nr_stay)
 		tap_bail("%s: no pass", path);
-	find_blocks(&trace, sizes);
+	check_pass(&trace, sizes);
 	fclose(file);
 	free(sizes);
 	return trace;
