@@ -119,8 +119,16 @@ residue-peers: deps-test ## Where other ways to protect a secret leave residue
 	$(again) residue-peers-all
 
 .PHONY: bench
-bench: deps-bench ## What sections cost beside Go's runtime/secret
+bench: deps-bench ## What sections cost beside Go's runtime/secret; and bench-heap
 	$(again) bench-all
+
+.PHONY: bench-heap
+bench-heap: deps-bench ## What the secret heap costs beside others (SECONDS= of replay)
+	$(again) bench-heap-all
+
+.PHONY: bench-traces
+bench-traces: deps-bench ## Record the handshakes anew that bench-heap replays
+	$(again) bench-traces-all
 
 .PHONY: bench-vm
 bench-vm: deps-vm ## What regions cost beside memfd_secret, in the virtual machine

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,32 +27,31 @@ static const char *reason(const char *why)
 	return line;
 }
 
-static void run_program(const char *program, const int to[2], const int from[2])
+static void run_program(const void *program)
 {
-	if (dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0) {
-		close(to[1]);
-		close(from[0]);
-		execl(program, program, NULL);
-	}
+	execl(program, program, NULL);
 	_exit(127);
 }
 
-struct peer peer_start(const char *program, const char *why)
+struct peer peer_fork(void (*serve)(const void *arg), const void *arg)
 {
 	struct peer peer = { .missing = NULL };
 	int to[2], from[2];
 
-	if (access(program, X_OK)) {
-		peer.missing = reason(why);
-		return peer;
-	}
 	if (pipe(to) || pipe(from))
 		tap_bail("pipe: %s", strerror(errno));
+	fflush(stdout);
 	peer.child = fork();
 	if (peer.child < 0)
 		tap_bail("fork: %s", strerror(errno));
-	if (!peer.child)
-		run_program(program, to, from);
+	if (!peer.child) {
+		if (dup2(to[0], STDIN_FILENO) < 0 || dup2(from[1], STDOUT_FILENO) < 0)
+			_exit(127);
+		/* Another peer's pipe, too, has to end when we close it. */
+		close_range(STDERR_FILENO + 1, ~0U, 0);
+		serve(arg);
+		exit(0);
+	}
 	close(to[0]);
 	close(from[1]);
 	/* A peer that has died is told by what it no longer answers. */
@@ -61,6 +61,13 @@ struct peer peer_start(const char *program, const char *why)
 	if (!peer.to || !peer.from)
 		tap_bail("fdopen: %s", strerror(errno));
 	return peer;
+}
+
+struct peer peer_start(const char *program, const char *why)
+{
+	if (access(program, X_OK))
+		return (struct peer){ .missing = reason(why) };
+	return peer_fork(run_program, program);
 }
 
 struct taken peer_ask(struct peer *peer, const char *name, unsigned int kib,

@@ -24,6 +24,8 @@ struct peer {
 	const char *missing;
 };
 
+/* A child that does @serve, its standard input and output at our end. */
+struct peer peer_fork(void (*serve)(const void *arg), const void *arg);
 /* @program; if it is not there, what is in the file @why says why. */
 struct peer peer_start(const char *program, const char *why);
 /* @kib: of stack to do it on; 0: as it comes. The rest as take() has it. */

@@ -7,6 +7,12 @@ BENCH_O	:= $(O)/tests/bench
 BENCH_SRC := bench cases exchange slices peer series stack
 VM_BENCH_SRC := vm_bench vm_section vm_uring vm_wipe cases slices series stack
 
+# libc's malloc() is a peer: not with liblethe-malloc.
+HEAP_BENCH_SRC := heap_bench heap_blocks heap_remote heap_replay heap_footprint heap_churn \
+	heap_take heaps trace peer series
+HEAP_BENCH_LIBS := -lcrypto -lgcrypt -lsodium -lbotan-2
+RECORD_SRC := record record_tls record_ssh
+
 $(BENCH_O)/%.o: tests/bench/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
@@ -24,6 +30,43 @@ $(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) \
 		-L$(O)/lib -llethe-malloc -llethe -lcrypto -pthread
 
+$(BENCH_O)/heap_botan.o: tests/bench/heap_botan.cpp
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) $$(pkg-config --cflags botan-2) -c -o $@ $<
+
+$(BENCH_O)/heap_bench: $(HEAP_BENCH_SRC:%=$(BENCH_O)/%.o) $(BENCH_O)/heap_botan.o \
+		$(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) \
+		-L$(O)/lib -llethe $(HEAP_BENCH_LIBS) -pthread
+
+# It defines malloc(), which gcc must not take for libc's.
+$(BENCH_O)/record.o: ALL_CFLAGS += -fno-builtin
+$(BENCH_O)/record: $(RECORD_SRC:%=$(BENCH_O)/%.o)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lssl -lcrypto -lssh -pthread
+
+TRACES	:= $(addprefix tests/bench/traces/,tls.trace ssh.trace)
+
+.PHONY: bench-traces-all
+bench-traces-all: $(BENCH_O)/record
+	$(call say,RECORD,$(TRACES))
+	$(Q)for trace in $(TRACES); do \
+		$< $$(basename $$trace .trace) >$(O)/trace.part && \
+			mv $(O)/trace.part $$trace || exit; \
+	done
+
+# How long the replay is that is to show whether the heap falls to pieces.
+SECONDS	?= 60
+.PHONY: bench-heap-all
+bench-heap-all: $(BENCH_O)/heap_bench
+	$(call say,BENCH,$(O)/bench-heap.tsv)
+	$(Q)$< $(TRACES) $(O)/bench-heap-footprint.tsv 21 51 $(SECONDS) >$(O)/bench-heap.part
+	$(Q)mv $(O)/bench-heap.part $(O)/bench-heap.tsv
+	@awk -F '\t' -f tests/bench/table.awk $(O)/bench-heap.tsv
+
 # The peer in Go, or a file that says why there is none: asked anew each time.
 .PHONY: bench-peer
 bench-peer:
@@ -32,17 +75,24 @@ bench-peer:
 	$(Q)O=$(O) python3 -B tests/bench/go.py tests/bench/go $(BENCH_O)/peer_go
 
 .PHONY: bench-all
-bench-all: $(BENCH_O)/bench bench-peer
+bench-all: $(BENCH_O)/bench bench-peer $(BENCH_O)/heap_bench
 	$(call say,BENCH,$(O)/bench.tsv)
 	$(Q)$(BENCH_O)/bench $(BENCH_O)/peer_go $(BENCH_O)/peer_go.missing >$(O)/bench.part
 	$(Q)mv $(O)/bench.part $(O)/bench.tsv
 	@awk -F '\t' -f tests/bench/table.awk $(O)/bench.tsv
+	+$(Q)$(MAKE) --no-print-directory bench-heap-all
 
-BENCH_TAP := $(O)/tap/bench.tap
-$(BENCH_TAP): tests/bench/smoke.sh $(BENCH_O)/bench .FORCE
+BENCH_TAP := $(O)/tap/bench.tap $(O)/tap/bench-heap.tap
+$(O)/tap/bench.tap: tests/bench/smoke.sh $(BENCH_O)/bench .FORCE
 	$(call say,TEST,bench)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)$< $(BENCH_O)/bench >$@ || grep -v '^ok' $@
+
+$(O)/tap/bench-heap.tap: tests/bench/smoke_heap.sh $(BENCH_O)/heap_bench \
+		$(BENCH_O)/record $(TRACES) .FORCE
+	$(call say,TEST,bench of the heap)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$(filter-out .FORCE,$^) >$@ || grep -v '^ok' $@
 
 # Without slub_debug, which would be measured too.
 .PHONY: bench-vm-all

@@ -76,6 +76,10 @@ asan-blind := --param asan-stack=0 -fno-sanitize=null,integer-divide-by-zero
 tsan-blind := -fno-sanitize=thread
 $(SELFTEST_O)/%.o: ALL_CFLAGS += $($(WATCH)-blind)
 $(SELFTEST_O)/%.o: ALL_CXXFLAGS += $($(WATCH)-blind)
+# But in what has no secret, and hands blocks of the heap from thread to thread.
+tsan-sees := -fsanitize=thread
+$(SELFTEST_O)/heap_model.o $(SELFTEST_O)/heap_overrun.o $(SELFTEST_O)/heap_full.o: \
+	ALL_CFLAGS += $($(WATCH)-sees)
 
 # A SIGSEGV that a test expects, or that kills it, is one: no report instead.
 no-report := handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0

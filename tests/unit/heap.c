@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The secret heap, one thread at a time; heap_model.c has many. */
+/* The secret heap, one thread at a time; tests/selftests/heap_model.c has many. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <grp.h>
