@@ -198,8 +198,7 @@ static inline void *heap_take_run(struct heap *heap, size_t pages, size_t alignm
 {
 	struct heap_span *run = heap->run;
 
-	if (!run || run->pages < pages || run->pages > pages + pages / 4 ||
-	    (uintptr_t)run->start % alignment)
+	if (!run || run->pages != pages || (uintptr_t)run->start % alignment)
 		return NULL;
 	heap->run = NULL;
 	heap_clear_bit(run->available, 0);
