@@ -18,8 +18,12 @@
  */
 #define GROWTH 8
 
-/* Free, and kept for the next run: a lone large block is to come cheap. */
-#define KEPT_PAGES (EXTENT_PAGES / 2)
+/*
+ * Free, and kept for the next run. If what was given back had to be fetched again, at
+ * 20 us a page, it was too little: twice as much from then on, until lethe_trim().
+ */
+#define KEPT_PAGES_MIN ((size_t)32)
+#define KEPT_PAGES_MAX ((size_t)512)
 
 /* No reservation is larger (space.c). */
 #define LARGEST (16 * 1024 * MIB)
@@ -30,6 +34,8 @@ static struct heap_pool pool = { .size = sizeof(struct heap_extent) };
 static struct heap_extent *first, *last;
 static struct heap_extent *all;
 static size_t mapped_pages, kept_pages;
+static size_t kept_pages_max = KEPT_PAGES_MIN;
+static bool given_back;
 /* There are some of a lower level than the backend's. */
 static bool overflowed;
 
@@ -83,6 +89,11 @@ static int find_run(const struct heap_extent *extent, size_t pages, size_t align
 
 	if (extent->free_pages < pages)
 		return -1;
+	if (is_single(extent))
+		return extent->pages == pages &&
+				       (uintptr_t)extent->start % alignment == 0 ?
+			       0 :
+			       -1;
 	for (at = beginnings(extent->free, pages); at; at &= at - 1) {
 		page = __builtin_ctzll(at);
 		if (((uintptr_t)extent->start + (size_t)page * PAGE) % alignment == 0)
@@ -95,7 +106,8 @@ static void take_pages(struct heap_extent *extent, size_t page, size_t pages)
 {
 	if (extent->free_pages == extent->pages)
 		kept_pages -= extent->pages;
-	extent->free &= ~page_bits(page, pages);
+	if (!is_single(extent))
+		extent->free &= ~page_bits(page, pages);
 	extent->free_pages -= pages;
 	if (!extent->free_pages)
 		unlink_extent(extent);
@@ -150,6 +162,9 @@ static struct heap_extent *grow(size_t pages, size_t alignment, bool overflow)
 		errno = ENOMEM;
 		return NULL;
 	}
+	if (given_back && kept_pages_max < KEPT_PAGES_MAX)
+		kept_pages_max *= 2;
+	given_back = false;
 	if (want > EXTENT_PAGES)
 		want = EXTENT_PAGES;
 	if (want < EXTENT_PAGES_MIN)
@@ -176,8 +191,6 @@ static struct heap_extent *find(size_t pages, size_t alignment, enum lethe_level
 {
 	struct heap_extent *extent;
 
-	if (pages > EXTENT_PAGES)
-		return NULL;
 	for (extent = first; extent; extent = extent->next) {
 		if (extent->level < least)
 			continue;
@@ -205,9 +218,9 @@ char *heap_run_get(size_t pages, size_t alignment, enum lethe_level least, bool 
 			return NULL;
 		e->lower = overflow;
 		overflowed |= overflow;
-		page = is_single(e) ? 0 : find_run(e, pages, alignment);
+		page = find_run(e, pages, alignment);
 	}
-	take_pages(e, (size_t)page, is_single(e) ? e->pages : pages);
+	take_pages(e, (size_t)page, pages);
 	*extent = e;
 	return e->start + (size_t)page * PAGE;
 }
@@ -223,7 +236,8 @@ void heap_run_put(struct heap_extent *extent, char *start, size_t pages)
 		return;
 
 	kept_pages += extent->pages;
-	if (kept_pages > KEPT_PAGES || is_single(extent) || extent->lower) {
+	if (kept_pages > kept_pages_max || extent->lower) {
+		given_back = true;
 		extent_release(extent);
 		return;
 	}
@@ -261,6 +275,8 @@ bool heap_extent_trim(void)
 	struct heap_extent *extent, *next;
 	bool any = false;
 
+	kept_pages_max = KEPT_PAGES_MIN;
+	given_back = false;
 	for (extent = first; extent; extent = next) {
 		next = extent->next;
 		if (extent->free_pages < extent->pages)
@@ -288,7 +304,9 @@ const struct heap_extent *heap_extent_next(const struct heap_extent *extent)
 
 bool heap_extent_is_free(const struct heap_extent *extent, const void *p)
 {
-	return !is_single(extent) && extent->free >> page_index(extent, p) & 1;
+	if (is_single(extent))
+		return extent->free_pages;
+	return extent->free >> page_index(extent, p) & 1;
 }
 
 void heap_extent_forget(void)
