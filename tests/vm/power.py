@@ -40,6 +40,13 @@ _LAST_WORDS = {'restart': 'reboot: Restarting system',
 _PANIC_BEGINS = 'sysrq: Trigger a crash'
 
 
+def _make_swap(path):
+    """A disk to hibernate to, on which nothing is."""
+    with open(path, 'wb') as file:
+        file.truncate(_SWAP_BYTES)
+    subprocess.run(['/usr/sbin/mkswap', '-q', path], check=True)
+
+
 class Run:
     """One machine, in as many boots as it takes."""
 
@@ -50,30 +57,47 @@ class Run:
         options.module = options.module.replace('{release}', self.image.release)
         titles = guest.make(directory / 'initrd', 'test', options, self.image,
                             options.build)
+        self._titles = titles
         self.record = result.Record(titles)
         self.points = []
         self.console = ''
         self.seconds = 0
 
-    def _boot(self, setup):
-        """Boot once; the ending, and what was found of each needle after."""
-        found = None
-        for _ in range(BOOTS):
+    def _boot(self, setup, *, first=True, words=''):
+        """Boot, and anew where that says nothing; the ending, and what was found
+        of each needle after. `first`: nothing came before it. `words`: what the
+        log has if it ended as it should."""
+        found = 'no machine came so far'
+        for left in reversed(range(BOOTS)):
+            if first:
+                self.record = result.Record(self._titles)
+                for drive in setup.drives:
+                    _make_swap(drive)
             with Machine(setup, self.record.output, self.record.note,
                          vm.say) as machine:
                 ending = machine.run(self._options.timeout)
-                if never_began(setup, ending):
-                    vm.say(f'{self.image.release} never came to its first '
-                           f'process: booting again ({ending.lost})')
+                console = vm.read_console(setup)
+                if words not in console and not ending.lost:
+                    ending.lost = f'its log has no "{words}"'
+                why = self._why_again(ending, console, first)
+                if why and left:
+                    vm.say(f'{self.image.release}: {why}: booting again')
                     continue
                 if not setup.drives:
                     found = self._search(machine, None)
-                elif not self.points:
+                elif first:
                     found = self._search(machine, setup.drives[0])
             break
-        self.console += setup.console.read_text('utf-8', 'replace')
+        self.console += console
         self.seconds += ending.seconds
         return ending, found
+
+    def _why_again(self, ending, console, first):
+        if first:
+            return vm.why_again(self._options, self.record, ending, console)
+        # What was hibernated may have gone on, and does so once.
+        return never_began(ending, console) and 'it never came to its first ' \
+            f'process ({ending.lost})'
 
     def _search(self, machine, image):
         try:
@@ -110,9 +134,6 @@ class Run:
     def hibernate(self):
         """To disk and back: the verdict."""
         swap = self._directory / 'swap'
-        with open(swap, 'wb') as file:
-            file.truncate(_SWAP_BYTES)
-        subprocess.run(['/usr/sbin/mkswap', '-q', swap], check=True)
         # A compressed image could not be searched.
         setup = replace(self._setup(), drives=[swap])
         setup.parameters.append('hibernate=nocompress')
@@ -129,7 +150,7 @@ class Run:
             second.mkdir()
             ending, _ = self._boot(replace(
                 setup, directory=second, parameters=[
-                    *setup.parameters, 'LETHE_RESUME=nvme0n1']))
+                    *setup.parameters, 'LETHE_RESUME=nvme0n1']), first=False)
             lost = ending.lost
         verdict = result.judge(self.record, lost, self.console, module=True,
                                allowed=vm.allowed())
@@ -138,11 +159,9 @@ class Run:
 
     def end(self):
         """Restart or panic: the verdict."""
-        ending, found = self._boot(replace(self._setup(), keep=True))
         words = _LAST_WORDS[self._how]
+        ending, found = self._boot(replace(self._setup(), keep=True), words=words)
         lost = ending.lost
-        if not lost and words not in self.console:
-            lost = f'its log has no "{words}"'
         log, after = self.console, ''
         if self._how == 'panic':
             log, _, after = self.console.partition(_PANIC_BEGINS)

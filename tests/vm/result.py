@@ -101,6 +101,19 @@ def judge_program(program):
     return not notes, sentence, notes
 
 
+def fault_of_emulator(record, lost, console, allowed=()):
+    """Why a lost machine says nothing of what ran in it, or None: one int3 that
+    was gone (klog.py) is all that is known to be wrong."""
+    place = klog.stale_int3(console, allowed) if lost else None
+    if not place or any(tap.parse(program.text).failed or
+                        program.status is not None and
+                        not judge_program(program)[0]
+                        for program in record.programs):
+        return None
+    return f'the emulator executed an int3 at {place} that the kernel had ' \
+        'taken away'
+
+
 def _judge_direct_map(values):
     before = values.get('directmap before', {})
     after = values.get('directmap after', {})

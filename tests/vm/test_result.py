@@ -119,6 +119,62 @@ def last_lines():
         selftest.equal((f'    {line}\n' in tally.stdout, line), (True, line))
 
 
+def stale_int3():
+    """an int3 that the kernel's patching took away is known, and no other is"""
+    text = golden('int3')
+    place = 'do_user_addr_fault+0xc5/0x810'
+    for bytes_there, found in (
+            ('44 00 00 0f <1f> 44 00 00 4c', place),
+            ('44 00 00 e9 <81> 02 00 00 4c', place),
+            # The next patch has begun.
+            ('44 00 00 cc <1f> 44 00 00 4c', place),
+            ('44 00 00 cc <81> 02 00 00 4c', place),
+            ('44 00 00 cc <81> 02 ff ff 4c', place),
+            # A breakpoint, what no straight line runs into, and padding.
+            ('44 00 00 cc <1f> 44 00 48 4c', None),
+            ('44 00 cd 03 <1f> 44 00 00 4c', None),
+            ('ff e0 cc <48> 89 e1 83 e0 40', None),
+            ('c3 cc cc <cc> cc 90 90 90 90', None),
+            ('c3 cc cc <00> 00 00 00 90 90', None),
+            ('cc cc cc <f3> 0f 1e fa 0f 1f', None),
+            ('Unable to access opcode bytes', None)):
+        log = text.replace('44 00 00 0f <1f> 44 00 00 4c', bytes_there)
+        selftest.equal((bytes_there in log, klog.stale_int3(log, [])),
+                       (True, found))
+
+
+def other_oops():
+    """nor is one that is not all that is wrong"""
+    text = golden('int3')
+    for log in (re.sub('.* RIP: 0010.*\n', '', text),
+                # A module's, which that put there perhaps.
+                re.sub('(RIP: 0010.*)', r'\1 [lethe]', text),
+                re.sub('(RIP: 0010:).*', r'\g<1>0xffffffffc0201234', text),
+                '[    0.100000] WARNING: a\n' + text,
+                text.replace('int3: 0000 [#1]', 'int3: 0000 [#2]'),
+                text.replace('int3: ', 'invalid opcode: '),
+                golden('clean'), golden('oops')):
+        selftest.equal((klog.stale_int3(log, []), log), (None, log))
+
+
+def emulator():
+    """a machine lost to that alone is no failure, and to more it is"""
+    text, clean = golden('int3'), golden('clean')
+    running = result.Record(['x', 'y'])
+    for note in ('begin 1', 'end 1 0', 'begin 2'):
+        running.note(note)
+        running.output(WHOLE.encode() if note == 'begin 1' else b'')
+    selftest.equal(result.fault_of_emulator(running, 'a panic', text),
+                   'the emulator executed an int3 at do_user_addr_fault+0xc5/'
+                   '0x810 that the kernel had taken away')
+    selftest.equal(result.fault_of_emulator(running, None, text), None)
+    selftest.equal(result.fault_of_emulator(running, 'a panic', clean), None)
+    running.output(b'KTAP version 1\n1..2\nnot ok 1 - a\n')
+    selftest.equal(result.fault_of_emulator(running, 'a panic', text), None)
+    selftest.equal(result.fault_of_emulator(record_of(status=1), 'a panic', text),
+                   None)
+
+
 def counts():
     """a whole document is complete, and counted"""
     document = tap.parse(WHOLE + '    not ok 1 - a subtest\n# a note\n')
@@ -240,6 +296,6 @@ def attribution():
 if __name__ == '__main__':
     sys.exit(selftest.run([
         *map(golden_test, sorted(GOLDEN.glob('*.log'))), every_pattern, allowed,
-        reasons, lost_log, evidence, evidence_limit, last_lines, counts,
-        broken_documents, passes, each_alone, lost, statuses, module,
-        direct_map, attribution]))
+        reasons, lost_log, evidence, evidence_limit, last_lines, stale_int3,
+        other_oops, emulator, counts, broken_documents, passes, each_alone,
+        lost, statuses, module, direct_map, attribution]))

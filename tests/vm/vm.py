@@ -144,6 +144,22 @@ def allowed():
     return klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
 
 
+def why_again(options, record, ending, console):
+    """Why a lost machine says nothing of Lethe, so that all of it is to be done
+    once more; or None. What was shown to somebody already stays."""
+    if never_began(ending, console):
+        return f'it never came to its first process ({ending.lost})'
+    if options.verb != 'test':
+        return None
+    return result.fault_of_emulator(record, ending.lost, console, allowed())
+
+
+def read_console(setup):
+    """The console's log so far."""
+    return setup.console.read_text('utf-8', 'replace') \
+        if setup.console.exists() else ''
+
+
 def boot(options, directory, take_output, terminal=None):
     """Run one machine: its kernel, record, ending and console log."""
     image = kernel.fetch(options.kernel, options.build, say)
@@ -151,7 +167,6 @@ def boot(options, directory, take_output, terminal=None):
         options.module = options.module.replace('{kernel}', image.name)
     titles = guest.make(directory / 'initrd', options.verb, options, image,
                         options.build, Terminal.size())
-    record = result.Record(titles)
 
     def on_output(data):
         record.output(data)
@@ -171,15 +186,15 @@ def boot(options, directory, take_output, terminal=None):
                   processors=options.smp, parameters=parameters(options),
                   drives=options.drive)
     log = say if options.verb == 'test' else lambda text: None
-    for _ in range(BOOTS):
+    for left in reversed(range(BOOTS)):
+        record = result.Record(titles)
         with Machine(setup, on_output, on_note, log) as machine:
             ending = machine.run(options.timeout)
-        if not never_began(setup, ending):
+        console = read_console(setup)
+        why = why_again(options, record, ending, console)
+        if not why or not left:
             break
-        say(f'{image.release} never came to its first process: booting again '
-            f'({ending.lost})')
-    console = setup.console.read_text('utf-8', 'replace') \
-        if setup.console.exists() else ''
+        say(f'{image.release}: {why}: booting again')
     return image, record, ending, console
 
 
