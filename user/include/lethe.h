@@ -268,8 +268,8 @@ int lethe_thread_create(pthread_t *thread, const pthread_attr_t *attributes,
  * lethe_trim() - give back the secret pages that nothing is in
  *
  * Stacks that no thread has, this thread's own if it is in no section, and what
- * the heap keeps for later, whichever thread's it is (up to four pages of empty slots
- * a thread, and 96 pages in all). Pages of memfd_secret, as few as one in any process,
+ * the heap keeps for later, whichever thread's it is (a few pages at first; as
+ * much as it had to fetch again, up to 256 KiB a thread and 2 MiB in all). Pages of memfd_secret, as few as one in any process,
  * keep the whole machine from hibernating: a daemon calls this when it goes
  * idle, in each thread that has had a section.
  *

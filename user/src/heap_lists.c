@@ -9,13 +9,12 @@
 
 bool heap_note(struct heap *heap, struct heap_span *span)
 {
-	if (unlikely(heap->nr_noted > HEAP_EMPTY_MAX))
+	if (unlikely(heap->nr_noted > HEAP_EMPTY_PAGES_MAX))
 		return true;
 	span->noted = true;
 	heap->noted[heap->nr_noted++] = span;
 	heap->noted_pages += span->pages;
-	return heap->nr_noted > HEAP_EMPTY_MAX || heap->noted_pages > HEAP_EMPTY_PAGES ||
-	       unlikely(span->extent->lower);
+	return heap->noted_pages > heap->empty_pages || unlikely(span->extent->lower);
 }
 
 static void forget_note(struct heap *heap, struct heap_span *span)
@@ -85,20 +84,21 @@ bool heap_release(struct heap *heap, struct heap_span *span)
 	return true;
 }
 
-/* The oldest first, until what is left is no more than this. */
-void heap_trim_empty(struct heap *heap, unsigned int max, size_t max_pages)
+/* The oldest first. */
+void heap_trim_empty(struct heap *heap, size_t pages)
 {
 	struct heap_span *span;
 	unsigned int i = 0;
 
 	while (i < heap->nr_noted) {
 		span = heap->noted[i];
-		if (heap->nr_noted <= max && heap->noted_pages <= max_pages &&
-		    !span->extent->lower)
+		if (heap->noted_pages <= pages && !span->extent->lower)
 			i++;
 		else if (!heap_span_is_empty(span))
 			forget_note(heap, span);
-		else if (!heap_release(heap, span))
+		else if (heap_release(heap, span))
+			heap->gave_away = true;
+		else
 			i++;
 	}
 }
@@ -210,20 +210,20 @@ void heap_collect(struct heap *heap)
 		}
 		heap_collect_span(heap, span);
 		if (heap_span_is_empty(span) && !span->noted && heap_note(heap, span))
-			heap_trim_empty(heap, HEAP_EMPTY_MAX, HEAP_EMPTY_PAGES);
+			heap_trim_empty(heap, heap->empty_pages);
 	}
 }
 
 void heap_tidy(struct heap *heap)
 {
 	heap_collect(heap);
-	heap_trim_empty(heap, HEAP_EMPTY_MAX, HEAP_EMPTY_PAGES);
+	heap_trim_empty(heap, heap->empty_pages);
 }
 
 void heap_tidy_nobodys(void)
 {
 	heap_collect(&heap_all.nobodys);
-	heap_trim_empty(&heap_all.nobodys, 0, 0);
+	heap_trim_empty(&heap_all.nobodys, 0);
 }
 
 void heap_forget_lists(struct heap *heap)
@@ -238,6 +238,8 @@ void heap_forget_lists(struct heap *heap)
 	heap->run_pages = 0;
 	heap->nr_noted = 0;
 	heap->noted_pages = 0;
+	heap->empty_pages = HEAP_EMPTY_PAGES_MIN;
+	heap->gave_away = false;
 	heap->spans = NULL;
 }
 

@@ -23,6 +23,8 @@ static void reclaim(struct heap *heap)
 		if (span->class != HEAP_RUN && heap_span_is_empty(span))
 			heap_release(heap, span);
 	}
+	heap->empty_pages = HEAP_EMPTY_PAGES_MIN;
+	heap->gave_away = false;
 }
 
 void heap_reclaim(void)

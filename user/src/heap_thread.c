@@ -26,6 +26,7 @@ struct heap *heap_new(void)
 		if (!heap)
 			return NULL;
 	}
+	heap_forget_lists(heap);
 	heap->busy = false;
 	heap->in_section = false;
 	heap->least = LETHE_LEVEL_NONE;
@@ -137,6 +138,9 @@ void *heap_refill(struct heap *heap, unsigned int class)
 	heap_tidy(heap);
 	if (has_roomy(heap, class))
 		return heap_take(heap, class);
+	if (heap->gave_away && heap->empty_pages < HEAP_EMPTY_PAGES_MAX)
+		heap->empty_pages *= 2;
+	heap->gave_away = false;
 	span = get(heap, class, pages, PAGE);
 	if (unlikely(!span && errno == ENOMEM)) {
 		heap_reclaim();

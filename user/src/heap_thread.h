@@ -12,9 +12,12 @@
 
 #include "heap.h"
 
-/* Empty spans, and pages of them, that a heap keeps for the next block. */
-#define HEAP_EMPTY_MAX 4
-#define HEAP_EMPTY_PAGES 4
+/*
+ * Pages of empty spans that a heap keeps for the next block: few, and twice as many each
+ * time that it has to ask for what it gave away.
+ */
+#define HEAP_EMPTY_PAGES_MIN ((size_t)2)
+#define HEAP_EMPTY_PAGES_MAX ((size_t)64)
 
 /**
  * struct heap_hot - the slot that was freed last, of a class
@@ -38,6 +41,8 @@ struct heap_hot {
  * @in_section: of a section that has one of its own
  * @nr_noted: of @noted
  * @noted_pages: pages of all these together
+ * @empty_pages: as many of them it may keep
+ * @gave_away: it has since it last asked for a span
  * @least: the lowest level of its spans
  * @blocks: that its thread has allocated, less those that it has freed, of whichever
  *	heap
@@ -61,9 +66,10 @@ struct heap {
 	struct heap_span *run;
 	size_t run_pages;
 	struct heap_span *roomy[HEAP_CLASSES];
-	struct heap_span *noted[HEAP_EMPTY_MAX + 1];
+	struct heap_span *noted[HEAP_EMPTY_PAGES_MAX + 1];
 	unsigned int nr_noted;
-	size_t noted_pages;
+	size_t noted_pages, empty_pages;
+	bool gave_away;
 
 	struct heap_span *returned __attribute__((aligned(CACHE_LINE)));
 
@@ -240,8 +246,8 @@ void heap_own(struct heap *heap, struct heap_span *span);
 void heap_unlist(struct heap *heap, struct heap_span *span);
 /* An empty one. False: it cannot be yet. */
 bool heap_release(struct heap *heap, struct heap_span *span);
-/* Releases empty ones, until there are no more than this. */
-void heap_trim_empty(struct heap *heap, unsigned int max, size_t max_pages);
+/* Releases empty ones, until there are no more pages of them than this. */
+void heap_trim_empty(struct heap *heap, size_t pages);
 /* A run that is claimed, and wiped: kept by the heap, if it may, or released. */
 void heap_put_run(struct heap *heap, struct heap_span *span);
 void heap_release_run(struct heap *heap);
