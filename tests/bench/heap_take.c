@@ -22,7 +22,7 @@
 #define BATCH_MAX 64
 /* Batches of each kind in a slice, and one before them that does not count. */
 #define BATCHES 8
-#define REMOTE_SLICES 21
+#define REMOTE_SLICES 11
 #define THREADS_NS 20000000ULL
 
 unsigned int heap_slices = 51;
