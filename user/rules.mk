@@ -11,7 +11,8 @@ LIB_SRC	:= message wipe cancel tools backend backend_kmod backend_memfd_secret b
 	   section section_x86_64 overwrite overwrite_x86_64 enabled \
 	   thread fork $(HEAP_SRC)
 LIB_OBJ	:= $(LIB_SRC:%=$(LIB_O)/%.o)
-MALLOC_OBJ := $(MALLOC_SRC:%=$(LIB_O)/%.o)
+# What they say, they say by liblethe's own voice.
+MALLOC_OBJ := $(MALLOC_SRC:%=$(LIB_O)/%.o) $(LIB_O)/message.o
 
 LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.so
 
@@ -33,7 +34,7 @@ LIB_BEGIN = -nostartfiles $(call crt,crtbeginS.o)
 LIB_END	= $(call crt,crtendS.o)
 
 $(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
-$(MALLOC_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS)
+$(MALLOC_SRC:%=$(LIB_O)/%.o): LANG_CFLAGS := $(MALLOC_CFLAGS)
 # Should it be built with ASan, then without in what is on the way into a section:
 # a frame there would be put where the section's go, or stay marked after a longjmp().
 $(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanitize=address

@@ -5,6 +5,7 @@
 
 UNIT_O	:= $(O)/tests/unit
 UNIT_SRC := $(filter-out tests/unit/redirect%.c tests/unit/walk.c,$(wildcard tests/unit/*.c))
+UNIT_SRC := $(filter-out tests/unit/aside.c,$(UNIT_SRC))
 UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 
 $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
@@ -24,8 +25,37 @@ $(UNIT_O)/walk: tests/unit/walk.c $(O)/lib/liblethe.so
 	$(Q)$(CC) $(ALL_CFLAGS) -O0 $(UNIT_CFLAGS) -o $@ $< -L$(O)/lib -llethe \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -pthread
 
+# A program and what may serve its malloc(): liblethe-malloc by each way, sanitizers.
+ASIDE	:= aside aside_plain aside_fixed aside_late aside_address aside_thread aside_leak
+ASIDE_CLANG := $(firstword $(filter clang%,$(CC)) $(shell command -v clang-14 clang-19))
+ASIDE	+= $(if $(ASIDE_CLANG),aside_memory)
+ASIDE_JEMALLOC := $(filter-out libjemalloc.so.2,$(shell $(CC) -print-file-name=libjemalloc.so.2))
+ASIDE	+= $(if $(ASIDE_JEMALLOC),aside_jemalloc)
+ASIDE_PROGRAMS := $(ASIDE:%=$(UNIT_O)/%)
+
+aside-malloc := -llethe-malloc
+$(UNIT_O)/aside $(UNIT_O)/aside_jemalloc: private ASIDE_LIBS := $(aside-malloc)
+$(UNIT_O)/aside_fixed: private ASIDE_LIBS := -DFIXED -fno-pie -fno-pic -no-pie -fplt $(aside-malloc)
+$(UNIT_O)/aside_late: private ASIDE_LIBS := -DLATE='"$(abspath $(O))/lib/liblethe-malloc.so"'
+$(foreach s,address thread leak memory,$(eval \
+	$(UNIT_O)/aside_$(s): private ASIDE_LIBS := -fsanitize=$(s) $(aside-malloc)))
+$(UNIT_O)/aside_memory: private ASIDE_CC := $(ASIDE_CLANG)
+$(UNIT_O)/aside_jemalloc: private ASIDE_LIBS := $(ASIDE_JEMALLOC) $(aside-malloc)
+
+# By its path: $ORIGIN is nothing to a program with more rights than its user.
+$(ASIDE_PROGRAMS): tests/unit/aside.c $(LIBRARIES)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(or $(ASIDE_CC),$(CC)) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< -L$(O)/lib \
+		$(ASIDE_LIBS) -llethe -Wl,-rpath,$(abspath $(O))/lib -pthread
+
+$(O)/tap/aside.tap: tests/unit/aside.sh $(ASIDE_PROGRAMS) .FORCE
+	$(call say,TEST,beside other allocators)
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/unit/aside.sh $(UNIT_O) $(O)/lib >$@ || grep -v '^ok' $@
+
 UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap) \
-	    $(O)/tap/walk.tap
+	    $(O)/tap/walk.tap $(O)/tap/aside.tap
 
 # A suite that fails leaves its results, for the tally to say so.
 $(O)/tap/unit-%.tap: $(UNIT_O)/unit .FORCE
