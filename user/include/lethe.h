@@ -15,7 +15,7 @@
  *
  * Not erased: what the function writes to ordinary memory on purpose (its
  * result), to files and sockets, to static and thread-local variables, or to
- * memory that it mapped itself.
+ * memory that it mapped itself (with -llethe-malloc: before it is unmapped).
  *
  * Errors are returned as -errno, or, by functions that return a pointer, as
  * NULL with errno set. Unless a function's comment says otherwise it is safe to
