@@ -13,11 +13,17 @@ $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS) -lcriterion -pthread
 
-$(UNIT_O)/redirect: $(wildcard tests/unit/redirect*.c) $(LIBRARIES)
+$(UNIT_O)/redirect_new.o: tests/unit/redirect_new.cpp
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+
+$(UNIT_O)/redirect: $(wildcard tests/unit/redirect*.c) $(UNIT_O)/redirect_new.o $(LIBRARIES)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(filter %.c,$^) -L$(O)/lib -llethe-malloc -llethe \
-		-Wl,-rpath,'$$ORIGIN/../../lib' -lcrypto -lcriterion -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(filter %.c %.o,$^) -L$(O)/lib \
+		-llethe-malloc -llethe -Wl,-rpath,'$$ORIGIN/../../lib' -lcrypto -lcriterion \
+		-lstdc++ -pthread
 
 $(UNIT_O)/walk: tests/unit/walk.c $(O)/lib/liblethe.so
 	$(call say,CC,$@)
