@@ -45,7 +45,7 @@ LOOKS_TAP := $(O)/tap/cet.tap $(O)/tap/perf.tap
 $(O)/tap/cet.tap: tests/tools/cet.sh $(LIBRARIES) .FORCE
 	$(call say,TEST,marks of CET)
 	$(Q)mkdir -p $(@D)
-	$(Q)tests/tools/cet.sh $(CC) $(O)/lib $(LIB_OBJ) $(MALLOC_OBJ) >$@ || cat $@
+	$(Q)tests/tools/cet.sh $(CC) $(O)/lib $(LIB_OBJ) $(MALLOC_OBJ) $(MALLOC_STATIC) >$@ || cat $@
 
 $(O)/tests/tools/hot: tests/tools/hot.c $(O)/lib/liblethe.so
 	$(call say,CC,$@)

@@ -5,7 +5,7 @@
 
 UNIT_O	:= $(O)/tests/unit
 UNIT_SRC := $(filter-out tests/unit/redirect%.c tests/unit/walk.c,$(wildcard tests/unit/*.c))
-UNIT_SRC := $(filter-out tests/unit/aside.c,$(UNIT_SRC))
+UNIT_SRC := $(filter-out tests/unit/aside.c tests/unit/static_use.c,$(UNIT_SRC))
 UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 
 $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
@@ -30,6 +30,20 @@ $(UNIT_O)/walk: tests/unit/walk.c $(O)/lib/liblethe.so
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -O0 $(UNIT_CFLAGS) -o $@ $< -L$(O)/lib -llethe \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -pthread
+
+# As a user's static program is linked. The linker would warn of what libcrypto and
+# libc do not do in one.
+$(UNIT_O)/static_use: tests/unit/static_use.c $(LIBRARIES)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -static -o $@ $< -L$(O)/lib -Wl,--no-warnings \
+		-Wl,@$(MALLOC_WRAP) -llethe-malloc -llethe -lcrypto -pthread
+
+$(O)/tap/static-%.tap: $(UNIT_O)/static_use .FORCE
+	$(call say,TEST,static on $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)LETHE_BACKEND=$* timeout 60 $< >$@ || \
+		{ tests/selftests/status.sh $(<F) $$? >>$@; cat $@; }
 
 # A program and what may serve its malloc(): liblethe-malloc by each way, sanitizers.
 ASIDE	:= aside aside_plain aside_fixed aside_late aside_address aside_thread aside_leak
@@ -60,7 +74,8 @@ $(O)/tap/aside.tap: tests/unit/aside.sh $(ASIDE_PROGRAMS) .FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)tests/unit/aside.sh $(UNIT_O) $(O)/lib >$@ || grep -v '^ok' $@
 
-UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap) \
+UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap \
+		$(O)/tap/static-$(b).tap) \
 	    $(O)/tap/walk.tap $(O)/tap/aside.tap
 
 # A suite that fails leaves its results, for the tally to say so.
