@@ -112,7 +112,8 @@ UNDER := $(if $(filter asan tsan valgrind,$(WATCH)), \
 # that is not there under it, and Criterion does not start under TSan.
 asan-unit := $(FALLBACKS:%=$(O)/tap/unit-%.tap)
 WATCH_TAP := $(WATCH_BACKENDS:%=$(O)/tap/selftests-%.tap) \
-	$(if $(filter $(COMPILERS),$(WATCH)),$(foreach b,$(WATCH_BACKENDS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap), \
+	$(if $(filter $(COMPILERS),$(WATCH)),$(foreach b,$(WATCH_BACKENDS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap) \
+		$(if $(filter clang-14 trixie,$(WATCH)),$(O)/tap/libs-linked.tap $(O)/tap/aside.tap), \
 		$(O)/tap/watch.tap $($(WATCH)-unit))
 
 $(TOOL_O)/sections: tests/tools/sections.cpp $(O)/lib/liblethe.so

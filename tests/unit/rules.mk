@@ -5,7 +5,7 @@
 
 UNIT_O	:= $(O)/tests/unit
 UNIT_SRC := $(filter-out tests/unit/redirect%.c tests/unit/walk.c,$(wildcard tests/unit/*.c))
-UNIT_SRC := $(filter-out tests/unit/aside.c tests/unit/static_use.c,$(UNIT_SRC))
+UNIT_SRC := $(filter-out tests/unit/aside.c tests/unit/static_use.c tests/unit/libs%.c,$(UNIT_SRC))
 UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 
 $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
@@ -30,6 +30,38 @@ $(UNIT_O)/walk: tests/unit/walk.c $(O)/lib/liblethe.so
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -O0 $(UNIT_CFLAGS) -o $@ $< -L$(O)/lib -llethe \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -pthread
+
+# Third-party libraries in sections, by both ways to have liblethe-malloc. Those that
+# are not there are left out, and the tests say so; libcrypto and libssl always are.
+LIBS_SRC := $(wildcard tests/unit/libs*.c)
+libs-there = $(foreach l,sodium gcrypt gnutls ssh sqlite3,$(if $(filter-out lib$(l).so, \
+	$(shell $(CC) -print-file-name=lib$(l).so)),$(l)))
+libs-build = $(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) $(foreach l,$(libs-there),-DHAVE_$(l)) \
+	-o $@ $(LIBS_SRC) -L$(O)/lib $(1) -llethe -Wl,-rpath,$(abspath $(O))/lib \
+	-lssl -lcrypto $(libs-there:%=-l%) -lcriterion -pthread
+
+$(UNIT_O)/libs: $(LIBS_SRC) $(LIBRARIES)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call libs-build,-llethe-malloc)
+
+$(UNIT_O)/libs_preloaded: $(LIBS_SRC) $(LIBRARIES)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(call libs-build)
+
+# The first use of each is what most can go wrong with: each test is a process.
+libs-run = timeout 120 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
+
+$(O)/tap/libs-linked.tap: $(UNIT_O)/libs .FORCE
+	$(call say,TEST,libraries in sections: linked)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)LETHE_BACKEND=memfd_secret $(libs-run)
+
+$(O)/tap/libs-preloaded.tap: $(UNIT_O)/libs_preloaded .FORCE
+	$(call say,TEST,libraries in sections: preloaded)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)LD_PRELOAD=$(abspath $(O))/lib/liblethe-malloc.so LETHE_BACKEND=mlock $(libs-run)
 
 # As a user's static program is linked. The linker would warn of what libcrypto and
 # libc do not do in one.
@@ -76,7 +108,8 @@ $(O)/tap/aside.tap: tests/unit/aside.sh $(ASIDE_PROGRAMS) .FORCE
 
 UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap \
 		$(O)/tap/static-$(b).tap) \
-	    $(O)/tap/walk.tap $(O)/tap/aside.tap
+	    $(O)/tap/walk.tap $(O)/tap/aside.tap \
+	    $(O)/tap/libs-linked.tap $(O)/tap/libs-preloaded.tap
 
 # A suite that fails leaves its results, for the tally to say so.
 $(O)/tap/unit-%.tap: $(UNIT_O)/unit .FORCE
