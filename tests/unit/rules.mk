@@ -5,7 +5,8 @@
 
 UNIT_O	:= $(O)/tests/unit
 UNIT_SRC := $(filter-out tests/unit/redirect%.c tests/unit/walk.c,$(wildcard tests/unit/*.c))
-UNIT_SRC := $(filter-out tests/unit/aside.c tests/unit/static_use.c tests/unit/libs%.c,$(UNIT_SRC))
+UNIT_SRC := $(filter-out tests/unit/aside.c tests/unit/static_use.c tests/unit/libs%.c \
+	tests/unit/example%.c,$(UNIT_SRC))
 UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 
 $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
@@ -63,6 +64,24 @@ $(O)/tap/libs-preloaded.tap: $(UNIT_O)/libs_preloaded .FORCE
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)LD_PRELOAD=$(abspath $(O))/lib/liblethe-malloc.so LETHE_BACKEND=mlock $(libs-run)
 
+# The examples are built as a user would, and held to what they say.
+EXAMPLE_OPENSSL := $(UNIT_O)/openssl_section $(UNIT_O)/example_openssl
+$(UNIT_O)/openssl_section: user/examples/openssl_section.c
+$(UNIT_O)/example_openssl: tests/unit/example_openssl.c tests/residue/aes_schedule.c
+$(EXAMPLE_OPENSSL): user/examples/openssl_memory.c user/examples/openssl_memory.h $(LIBRARIES)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -o $@ $(filter %.c,$^) -L$(O)/lib -llethe \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -lcrypto
+
+$(O)/tap/example-%.tap: $(EXAMPLE_OPENSSL) .FORCE
+	$(call say,TEST,examples on $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)LETHE_BACKEND=$* tests/ktap.sh 'the example seals in a section' \
+		timeout 60 $(UNIT_O)/openssl_section >$@ || cat $@
+	$(Q)LETHE_BACKEND=$* timeout 60 $(UNIT_O)/example_openssl >>$@ || \
+		{ tests/selftests/status.sh example_openssl $$? >>$@; cat $@; }
+
 # As a user's static program is linked. The linker would warn of what libcrypto and
 # libc do not do in one.
 $(UNIT_O)/static_use: tests/unit/static_use.c $(LIBRARIES)
@@ -107,7 +126,7 @@ $(O)/tap/aside.tap: tests/unit/aside.sh $(ASIDE_PROGRAMS) .FORCE
 	$(Q)tests/unit/aside.sh $(UNIT_O) $(O)/lib >$@ || grep -v '^ok' $@
 
 UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap \
-		$(O)/tap/static-$(b).tap) \
+		$(O)/tap/static-$(b).tap $(O)/tap/example-$(b).tap) \
 	    $(O)/tap/walk.tap $(O)/tap/aside.tap \
 	    $(O)/tap/libs-linked.tap $(O)/tap/libs-preloaded.tap
 
