@@ -41,7 +41,12 @@ $(TOOLS_TAP): $(O)/tap/tools-%.tap: .FORCE
 	$(Q)cat $@.part $(O)/tools/$*/tap/*.tap >$@ && rm $@.part
 
 # What looks at the library as it is.
-LOOKS_TAP := $(O)/tap/cet.tap $(O)/tap/perf.tap
+LOOKS_TAP := $(O)/tap/cet.tap $(O)/tap/perf.tap $(O)/tap/outside.tap
+$(O)/tap/outside.tap: tests/tools/outside.sh $(O)/lib/liblethe-malloc.so .FORCE
+	$(call say,TEST,malloc outside of sections)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $(CC) $(O)/lib/liblethe-malloc.so >$@ || cat $@
+
 $(O)/tap/cet.tap: tests/tools/cet.sh $(LIBRARIES) .FORCE
 	$(call say,TEST,marks of CET)
 	$(Q)mkdir -p $(@D)

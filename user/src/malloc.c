@@ -63,7 +63,7 @@ PUBLIC void free(void *block)
 }
 
 /* A secret block stays secret, in and out of sections. */
-static void *resize_secret(void *block, size_t size)
+static __attribute__((noinline)) void *resize_secret(void *block, size_t size)
 {
 	if (size)
 		return lethe_realloc(block, size);
@@ -96,15 +96,23 @@ static void *resize_ordinary_in_section(void *block, size_t size)
 	return fresh;
 }
 
-PUBLIC void *realloc(void *block, size_t size)
+/* Apart, so that outside nothing is saved for it. */
+static __attribute__((noinline)) void *resize_with_section_open(void *block, size_t size)
 {
-	if (unlikely(space_contains(block)))
-		return resize_secret(block, size);
-	if (!in_section())
+	if (!place_is_secret())
 		return __libc_realloc(block, size);
 	if (!block)
 		return lethe_malloc(size);
 	return resize_ordinary_in_section(block, size);
+}
+
+PUBLIC void *realloc(void *block, size_t size)
+{
+	if (unlikely(space_contains(block)))
+		return resize_secret(block, size);
+	if (unlikely(lethe_thread.depth))
+		return resize_with_section_open(block, size);
+	return __libc_realloc(block, size);
 }
 
 /*
