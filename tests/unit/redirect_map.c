@@ -5,7 +5,10 @@
  * reference; of memory that was mapped outside of sections it tells that nothing did.
  */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,4 +317,46 @@ Test(redirect_map, what_the_library_maps_for_itself_is_not_said)
 		free(blocks[i]);
 	}
 	cr_assert_null(strstr(caught(fd), "by itself"), "%s", caught(fd));
+}
+
+static atomic_bool grown;
+
+static void load_and_unload(void *arg)
+{
+	(void)arg;
+	do {
+		dlclose(dlopen("libanl.so.1", RTLD_NOW));
+	} while (!atomic_load(&grown));
+}
+
+static void *load_in_section(void *arg)
+{
+	return lethe_do(load_and_unload, NULL) ? NULL : arg;
+}
+
+/* All that the heap knows of itself comes and goes too. */
+static void grow_and_shrink(void *arg)
+{
+	/* Where no compiler takes both away. */
+	void *volatile block;
+
+	(void)arg;
+	for (int i = 0; i < 40; i++) {
+		block = malloc(3 << 20);
+		free(block);
+		lethe_trim();
+	}
+}
+
+/* The loader has a lock, with which it allocates; the heap has one, with which it maps. */
+Test(redirect_map, the_heap_grows_while_another_section_loads_libraries, .timeout = 60)
+{
+	pthread_t loader;
+	void *loaded;
+
+	cr_assert_eq(pthread_create(&loader, NULL, load_in_section, (void *)1), 0);
+	do_in_section(grow_and_shrink, NULL);
+	atomic_store(&grown, true);
+	cr_assert_eq(pthread_join(loader, &loaded), 0);
+	cr_assert_not_null(loaded);
 }

@@ -11,6 +11,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -36,9 +37,32 @@ static void *(*next_mmap)(void *, size_t, int, int, int, off_t);
 static int (*next_munmap)(void *, size_t);
 static void *(*next_mremap)(void *, size_t, size_t, int, ...);
 
+/* Where liblethe's code is. */
+static uintptr_t lethe_start;
+static size_t lethe_size;
+
+static void find_lethe(void)
+{
+	const Elf64_Phdr *segment;
+	const Elf64_Ehdr *header;
+	Dl_info info;
+	size_t i;
+
+	if (!dladdr((void *)lethe_malloc, &info))
+		return;
+	header = info.dli_fbase;
+	segment = (const void *)((const char *)header + header->e_phoff);
+	for (i = 0; i < header->e_phnum; i++)
+		if (segment[i].p_type == PT_LOAD && segment[i].p_flags & PF_X) {
+			lethe_start = (uintptr_t)header + segment[i].p_vaddr;
+			lethe_size = segment[i].p_memsz;
+		}
+}
+
 static COLD void find_next(void)
 {
 	lethe_thread.paused++;
+	find_lethe();
 	__atomic_store_n(&next_munmap, dlsym(RTLD_NEXT, "munmap"), __ATOMIC_RELAXED);
 	__atomic_store_n(&next_mremap, dlsym(RTLD_NEXT, "mremap"), __ATOMIC_RELAXED);
 	/* The last: whoever sees it sees all. */
@@ -52,6 +76,12 @@ static inline void need_next(void)
 {
 	if (unlikely(!__atomic_load_n(&next_mmap, __ATOMIC_ACQUIRE)))
 		find_next();
+}
+
+/* Before there is a section that could be in the way of the loader. */
+static COLD __attribute__((constructor)) void find_at_start(void)
+{
+	need_next();
 }
 
 static bool remember(uintptr_t start, uintptr_t end)
@@ -131,15 +161,13 @@ static void forget(uintptr_t start, uintptr_t end, bool wipe)
 	}
 }
 
-/* By liblethe itself: secret pages, or what the heap knows of them. */
+/*
+ * By liblethe itself: secret pages, or what the heap knows of them. It may hold the
+ * heap's lock, so that there must be no asking of the loader here, which has one too.
+ */
 static bool is_lethes(const void *start, const void *caller)
 {
-	Dl_info its, ours;
-
-	if (space_contains(start))
-		return true;
-	return dladdr(caller, &its) && dladdr((void *)lethe_malloc, &ours) &&
-	       its.dli_fbase == ours.dli_fbase;
+	return space_contains(start) || (uintptr_t)caller - lethe_start < lethe_size;
 }
 
 static COLD void say(const void *caller, size_t length, bool remembered)
@@ -196,7 +224,7 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
 	if (unlikely(atomic_load(&made_used)))
 		forget((uintptr_t)start, (uintptr_t)start + round_up(length, PAGE),
 		       false);
-	if (flags & MAP_ANONYMOUS && in_section() && !is_lethes(start, caller)) {
+	if (flags & MAP_ANONYMOUS && !is_lethes(start, caller) && in_section()) {
 		mapped_in_section(start, length, flags, caller);
 		errno = saved;
 	}

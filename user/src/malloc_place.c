@@ -12,6 +12,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -103,16 +104,19 @@ void *libc_aligned_alloc(size_t alignment, size_t size)
 	})
 
 /*
- * Of a library that passes calls on, after it has done something to them, perhaps to
- * the block's address. (Of the program itself it is what some linkers make of this
- * library's functions, if the program takes their address.)
+ * Of whoever passes calls on, after doing something to them, perhaps to the block's
+ * address. Not so a function that a program at a fixed place has the address of: that
+ * is the linker's, and only jumps to the one that is bound.
  */
 static bool is_passed_on(const void *function)
 {
-	const void *object = object_of(function, NULL);
+	const Elf64_Sym *symbol = NULL;
+	Dl_info info;
 
-	return object != object_of(&malloc_place, NULL) &&
-	       object != object_of((void *)getauxval(AT_PHDR), NULL);
+	if (object_of(function, NULL) == object_of(&malloc_place, NULL))
+		return false;
+	return !dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol ||
+	       symbol->st_shndx != SHN_UNDEF;
 }
 
 /* NULL, or a function that another one serves; what it gave is left to be. */
