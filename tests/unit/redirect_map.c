@@ -341,8 +341,8 @@ static void grow_and_shrink(void *arg)
 	void *volatile block;
 
 	(void)arg;
-	for (int i = 0; i < 40; i++) {
-		block = malloc(3 << 20);
+	for (int i = 0; i < 30; i++) {
+		block = malloc(400 << 10);
 		free(block);
 		lethe_trim();
 	}
