@@ -17,7 +17,7 @@ $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
 $(UNIT_O)/redirect_new.o: tests/unit/redirect_new.cpp
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -fsized-deallocation -c -o $@ $<
 
 $(UNIT_O)/redirect: $(wildcard tests/unit/redirect*.c) $(UNIT_O)/redirect_new.o $(LIBRARIES)
 	$(call say,CC,$@)
