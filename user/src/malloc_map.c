@@ -7,7 +7,7 @@
  *
  * Sees what is called by the names of mmap(), munmap() and mremap(): libc's own
  * mappings, its threads' stacks among them, are not. Never fails a call that the
- * kernel would not fail.
+ * kernel would not fail; but one that does fail may have wiped what it was to replace.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -279,7 +279,7 @@ PUBLIC void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 	va_list args;
 
 	va_start(args, flags);
-	target = flags & MREMAP_FIXED ? va_arg(args, void *) : NULL;
+	target = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) ? va_arg(args, void *) : NULL;
 	va_end(args);
 	need_next();
 	if (ours && new_size && new_size < old_size && !(start % PAGE))
@@ -291,7 +291,8 @@ PUBLIC void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
 	now = next_mremap(old, old_size, new_size, flags, target);
 	if (now == MAP_FAILED || !ours)
 		return now;
-	forget(start, end, false);
+	if (!(flags & MREMAP_DONTUNMAP))
+		forget(start, end, false);
 	if (!remember((uintptr_t)now, (uintptr_t)now + round_up(new_size, PAGE)))
 		say_unwiped();
 	errno = saved;
