@@ -203,6 +203,20 @@ Test(redirect_map, it_is_known_after_it_was_moved_and_cut)
 	check_pages(&w, "00000000");
 }
 
+Test(redirect_map, both_places_are_known_where_one_was_left_mapped)
+{
+	struct watched w = map_watched(true, PRIVATE), again = w;
+	void *moved = mremap(w.start, PAGES * PAGE, PAGES * PAGE,
+			     MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+
+	cr_assert_neq(moved, MAP_FAILED);
+	fill_and_watch(&again);
+	cr_assert_eq(munmap(again.start, PAGES * PAGE), 0);
+	cr_assert_eq(munmap(moved, PAGES * PAGE), 0);
+	check_pages(&w, "00000000");
+	check_pages(&again, "00000000");
+}
+
 Test(redirect_map, what_cannot_be_written_does_no_harm)
 {
 	struct watched w = map_watched(true, PRIVATE);
