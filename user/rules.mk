@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# liblethe.so.0, liblethe.a and liblethe-malloc.so.0.
+# liblethe.so.0, liblethe.a, liblethe-malloc.so.0; and for static programs
+# liblethe-malloc.a, with what the linker has to be told: liblethe-malloc.wrap.
 
 LIB_O	:= $(O)/user
 HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
@@ -11,9 +12,18 @@ LIB_SRC	:= message wipe cancel tools backend backend_kmod backend_memfd_secret b
 	   section section_x86_64 overwrite overwrite_x86_64 enabled \
 	   thread fork $(HEAP_SRC)
 LIB_OBJ	:= $(LIB_SRC:%=$(LIB_O)/%.o)
-MALLOC_OBJ := $(MALLOC_SRC:%=$(LIB_O)/%.o)
+# What they say, they say by liblethe's own voice.
+MALLOC_OBJ := $(MALLOC_SRC:%=$(LIB_O)/%.o) $(LIB_O)/message.o
 
-LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.so
+# In a static program libc's malloc() and its family are one object: there is no
+# putting another before them, but all who call them can be wrapped.
+MALLOC_WRAPPED := malloc calloc realloc reallocarray free free_sized free_aligned_sized \
+		  cfree aligned_alloc memalign posix_memalign valloc pvalloc malloc_usable_size
+MALLOC_STATIC := $(LIB_O)/malloc_static.o
+MALLOC_WRAP := $(O)/lib/liblethe-malloc.wrap
+
+LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.so \
+	     $(O)/lib/liblethe-malloc.a
 
 # -fexceptions: an exception that passes through lethe_do() ends the section.
 # -fno-builtin in malloc's own file: gcc would turn calloc into a call of itself.
@@ -33,7 +43,7 @@ LIB_BEGIN = -nostartfiles $(call crt,crtbeginS.o)
 LIB_END	= $(call crt,crtendS.o)
 
 $(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
-$(MALLOC_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS)
+$(MALLOC_SRC:%=$(LIB_O)/%.o): LANG_CFLAGS := $(MALLOC_CFLAGS)
 # Should it be built with ASan, then without in what is on the way into a section:
 # a frame there would be put where the section's go, or stay marked after a longjmp().
 $(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanitize=address
@@ -72,7 +82,24 @@ $(O)/lib/liblethe-malloc.so.0: $(MALLOC_OBJ) $(O)/lib/liblethe.so
 		-Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_BEGIN) $(MALLOC_OBJ) $(LIB_END) \
 		-L$(O)/lib -llethe
 
+$(MALLOC_STATIC): user/src/malloc.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(MALLOC_CFLAGS) -DLETHE_STATIC \
+		$(foreach f,$(MALLOC_WRAPPED),-D$(f)=__wrap_$(f)) \
+		$(foreach f,malloc calloc realloc memalign free,-D__libc_$(f)=__real_$(f)) \
+		-c -o $@ $<
+
+$(O)/lib/liblethe-malloc.a: $(MALLOC_STATIC) $(MALLOC_WRAP)
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $<
+
+$(MALLOC_WRAP): user/rules.mk
+	$(Q)mkdir -p $(@D)
+	$(Q)printf -- '--wrap=%s\n' $(MALLOC_WRAPPED) >$@
+
 $(O)/lib/%.so: $(O)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@
 
--include $(LIB_OBJ:.o=.d) $(MALLOC_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(MALLOC_OBJ:.o=.d) $(MALLOC_STATIC:.o=.d)

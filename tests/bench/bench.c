@@ -17,6 +17,7 @@
 #include "../selftests/tap.h"
 #include "cases.h"
 #include "peer.h"
+#include "redirect.h"
 #include "stack.h"
 
 #define KIB 1024
@@ -333,6 +334,7 @@ int main(int argc, char **argv)
 		for (i = 0; i < IN_THREADS; i++)
 			measure_threads(&in_threads[i], round);
 		measure_stacks(round);
+		measure_redirect(round, slices_at_most < 51 ? slices_at_most : 51);
 	}
 	print_header();
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
@@ -344,6 +346,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < IN_THREADS; i++)
 		print_threads(&in_threads[i]);
 	print_stacks();
+	print_redirect();
 	peer_end(&peer);
 	return 0;
 }

@@ -4,7 +4,7 @@
 # whether all of it works.
 
 BENCH_O	:= $(O)/tests/bench
-BENCH_SRC := bench cases exchange slices peer series stack
+BENCH_SRC := bench cases exchange slices peer redirect series stack
 VM_BENCH_SRC := vm_bench vm_section vm_uring vm_wipe cases slices series stack
 
 # libc's malloc() is a peer: not with liblethe-malloc.

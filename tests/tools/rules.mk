@@ -41,11 +41,16 @@ $(TOOLS_TAP): $(O)/tap/tools-%.tap: .FORCE
 	$(Q)cat $@.part $(O)/tools/$*/tap/*.tap >$@ && rm $@.part
 
 # What looks at the library as it is.
-LOOKS_TAP := $(O)/tap/cet.tap $(O)/tap/perf.tap
+LOOKS_TAP := $(O)/tap/cet.tap $(O)/tap/perf.tap $(O)/tap/outside.tap
+$(O)/tap/outside.tap: tests/tools/outside.sh $(O)/lib/liblethe-malloc.so .FORCE
+	$(call say,TEST,malloc outside of sections)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $(CC) $(O)/lib/liblethe-malloc.so >$@ || cat $@
+
 $(O)/tap/cet.tap: tests/tools/cet.sh $(LIBRARIES) .FORCE
 	$(call say,TEST,marks of CET)
 	$(Q)mkdir -p $(@D)
-	$(Q)tests/tools/cet.sh $(CC) $(O)/lib $(LIB_OBJ) $(MALLOC_OBJ) >$@ || cat $@
+	$(Q)tests/tools/cet.sh $(CC) $(O)/lib $(LIB_OBJ) $(MALLOC_OBJ) $(MALLOC_STATIC) >$@ || cat $@
 
 $(O)/tests/tools/hot: tests/tools/hot.c $(O)/lib/liblethe.so
 	$(call say,CC,$@)
@@ -116,7 +121,8 @@ UNDER := $(if $(filter asan tsan valgrind,$(WATCH)), \
 # that is not there under it, and Criterion does not start under TSan.
 asan-unit := $(FALLBACKS:%=$(O)/tap/unit-%.tap)
 WATCH_TAP := $(WATCH_BACKENDS:%=$(O)/tap/selftests-%.tap) \
-	$(if $(filter $(COMPILERS),$(WATCH)),$(foreach b,$(WATCH_BACKENDS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap), \
+	$(if $(filter $(COMPILERS),$(WATCH)),$(foreach b,$(WATCH_BACKENDS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap) \
+		$(if $(filter clang-14 trixie,$(WATCH)),$(O)/tap/libs-linked.tap $(O)/tap/aside.tap), \
 		$(O)/tap/watch.tap $($(WATCH)-unit))
 
 $(TOOL_O)/sections: tests/tools/sections.cpp $(O)/lib/liblethe.so

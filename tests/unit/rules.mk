@@ -4,7 +4,9 @@
 # that links liblethe-malloc as a user's would.
 
 UNIT_O	:= $(O)/tests/unit
-UNIT_SRC := $(filter-out tests/unit/redirect%.c tests/unit/walk.c,$(wildcard tests/unit/*.c))
+# Those that are programs of their own.
+UNIT_OWN := redirect% walk aside static_use libs% example%
+UNIT_SRC := $(filter-out $(UNIT_OWN:%=tests/unit/%.c),$(wildcard tests/unit/*.c))
 UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 
 $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
@@ -12,11 +14,17 @@ $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS) -lcriterion -pthread
 
-$(UNIT_O)/redirect: $(wildcard tests/unit/redirect*.c) $(LIBRARIES)
+$(UNIT_O)/redirect_new.o: tests/unit/redirect_new.cpp
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -fsized-deallocation -c -o $@ $<
+
+$(UNIT_O)/redirect: $(wildcard tests/unit/redirect*.c) $(UNIT_O)/redirect_new.o $(LIBRARIES)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(filter %.c,$^) -L$(O)/lib -llethe-malloc -llethe \
-		-Wl,-rpath,'$$ORIGIN/../../lib' -lcrypto -lcriterion -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(filter %.c %.o,$^) -L$(O)/lib \
+		-llethe-malloc -llethe -Wl,-rpath,'$$ORIGIN/../../lib' -lcrypto -lcriterion \
+		-lstdc++ -pthread
 
 $(UNIT_O)/walk: tests/unit/walk.c $(O)/lib/liblethe.so
 	$(call say,CC,$@)
@@ -24,8 +32,10 @@ $(UNIT_O)/walk: tests/unit/walk.c $(O)/lib/liblethe.so
 	$(Q)$(CC) $(ALL_CFLAGS) -O0 $(UNIT_CFLAGS) -o $@ $< -L$(O)/lib -llethe \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -pthread
 
+include tests/unit/malloc.mk
+
 UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(b).tap) \
-	    $(O)/tap/walk.tap
+	    $(O)/tap/walk.tap $(MALLOC_TAP)
 
 # A suite that fails leaves its results, for the tally to say so.
 $(O)/tap/unit-%.tap: $(UNIT_O)/unit .FORCE

@@ -15,7 +15,7 @@
  *
  * Not erased: what the function writes to ordinary memory on purpose (its
  * result), to files and sockets, to static and thread-local variables, or to
- * memory that it mapped itself.
+ * memory that it mapped itself (with -llethe-malloc: before it is unmapped).
  *
  * Errors are returned as -errno, or, by functions that return a pointer, as
  * NULL with errno set. Unless a function's comment says otherwise it is safe to
@@ -118,6 +118,9 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  * left it, every block that this thread allocated in it and that nobody has freed is
  * wiped and freed, but for those that lethe_keep() named. If an exception or the
  * thread's end passes through it, they live on: they may be what it carries.
+ *
+ * Not for code that keeps something from one call to the next, as most libraries do at
+ * their first: it would use, and free, what is gone, and be aborted.
  */
 #define LETHE_SCOPED_HEAP (1U << 5)
 

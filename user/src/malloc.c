@@ -4,91 +4,27 @@
  * it is the secret heap; elsewhere libc, after one test of a thread-local word.
  * Where a block is freed or resized, it is the block's address that decides.
  *
- * Holds no memory and no state of its own but an address in libc, so that it
- * serves before every constructor and after every destructor. Inside a section
- * it never falls back on ordinary memory: a full secret heap is ENOMEM.
+ * Holds no memory and no state of its own but what malloc_place.c found out, so that
+ * it serves before every constructor and after every destructor. Inside a section
+ * it never falls back on ordinary memory: a full secret heap is ENOMEM. What it
+ * returns, and which errors, is what the libc that is there would.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "internal.h"
-
-/* Called through the address in the GOT: a tail call into libc is one jump. */
-#ifdef __clang__
-#define NOPLT
-#else
-#define NOPLT __attribute__((noplt))
-#endif
-
-/* libc's own, under the names that it exports for such as us. */
-void *__libc_malloc(size_t size) NOPLT;
-void *__libc_calloc(size_t count, size_t size) NOPLT;
-void *__libc_realloc(void *block, size_t size) NOPLT;
-void *__libc_memalign(size_t alignment, size_t size) NOPLT;
-void *__libc_valloc(size_t size) NOPLT;
-void *__libc_pvalloc(size_t size) NOPLT;
-void __libc_free(void *block) NOPLT;
-
-/* C23; this libc's headers need not know them. */
-void free_sized(void *block, size_t size);
-void free_aligned_sized(void *block, size_t alignment, size_t size);
+#include "malloc_place.h"
 
 static inline bool in_section(void)
 {
 	/* One test outside; inside, a handler and a pause have to be told apart. */
-	return unlikely(lethe_thread.depth) && lethe_enabled();
+	return unlikely(lethe_thread.depth) && place_is_secret();
 }
 
 static inline bool is_power_of_two(size_t n)
 {
 	return n && !(n & (n - 1));
-}
-
-/* The two for which libc has no second name. */
-static size_t (*libc_usable_size)(void *block);
-static void *(*libc_aligned_alloc)(size_t alignment, size_t size);
-
-static COLD void *find_in_libc(const char *name)
-{
-	static const char none[] =
-		"lethe: libc has no malloc_usable_size or aligned_alloc\n";
-	void *symbol;
-
-	/* What dlsym() allocates, it keeps: not on the secret heap. */
-	lethe_thread.paused++;
-	symbol = dlsym(RTLD_NEXT, name);
-	lethe_thread.paused--;
-	if (symbol)
-		return symbol;
-	if (write(STDERR_FILENO, none, sizeof(none) - 1) < 0)
-		abort();
-	abort();
-}
-
-static COLD __attribute__((constructor)) void find_all_in_libc(void)
-{
-	__atomic_store_n(&libc_aligned_alloc, find_in_libc("aligned_alloc"),
-			 __ATOMIC_RELAXED);
-	/* The last: whoever sees it sees both. */
-	__atomic_store_n(&libc_usable_size, find_in_libc("malloc_usable_size"),
-			 __ATOMIC_RELEASE);
-}
-
-/* Who comes before the constructor looks for itself; all find the same. */
-static inline void need_libc(void)
-{
-	if (unlikely(!__atomic_load_n(&libc_usable_size, __ATOMIC_ACQUIRE)))
-		find_all_in_libc();
-}
-
-static size_t ordinary_usable_size(void *block)
-{
-	need_libc();
-	return libc_usable_size(block);
 }
 
 PUBLIC void *malloc(size_t size)
@@ -111,7 +47,7 @@ static COLD void free_ordinary_in_section(void *block)
 	int saved = errno;
 
 	if (block)
-		lethe_wipe(block, ordinary_usable_size(block));
+		lethe_wipe(block, libc_usable_size(block));
 	__libc_free(block);
 	errno = saved;
 }
@@ -126,21 +62,8 @@ PUBLIC void free(void *block)
 		__libc_free(block);
 }
 
-PUBLIC void free_sized(void *block, size_t size)
-{
-	(void)size;
-	free(block);
-}
-
-PUBLIC void free_aligned_sized(void *block, size_t alignment, size_t size)
-{
-	(void)alignment;
-	(void)size;
-	free(block);
-}
-
 /* A secret block stays secret, in and out of sections. */
-static void *resize_secret(void *block, size_t size)
+static __attribute__((noinline)) void *resize_secret(void *block, size_t size)
 {
 	if (size)
 		return lethe_realloc(block, size);
@@ -155,7 +78,7 @@ static void *resize_secret(void *block, size_t size)
  */
 static void *resize_ordinary_in_section(void *block, size_t size)
 {
-	size_t usable = ordinary_usable_size(block);
+	size_t usable = libc_usable_size(block);
 	void *fresh = NULL;
 
 	if (size && size <= usable) {
@@ -173,11 +96,10 @@ static void *resize_ordinary_in_section(void *block, size_t size)
 	return fresh;
 }
 
-static inline void *resize(void *block, size_t size)
+/* Apart, so that outside nothing is saved for it. */
+static __attribute__((noinline)) void *resize_with_section_open(void *block, size_t size)
 {
-	if (unlikely(space_contains(block)))
-		return resize_secret(block, size);
-	if (!in_section())
+	if (!place_is_secret())
 		return __libc_realloc(block, size);
 	if (!block)
 		return lethe_malloc(size);
@@ -186,8 +108,34 @@ static inline void *resize(void *block, size_t size)
 
 PUBLIC void *realloc(void *block, size_t size)
 {
-	return resize(block, size);
+	if (unlikely(space_contains(block)))
+		return resize_secret(block, size);
+	if (unlikely(lethe_thread.depth))
+		return resize_with_section_open(block, size);
+	return __libc_realloc(block, size);
 }
+
+/*
+ * What other allocators may not have, so that it arrives here although malloc() does
+ * not: then it is as if this library were not there.
+ */
+#define IF_BEHIND(type, name, ...)                                        \
+	do {                                                              \
+		if (place_is_behind())                                    \
+			return ((type)next_function(#name))(__VA_ARGS__); \
+	} while (0)
+
+/* Of that name, as the program has it; no compiler may take this file's for it. */
+#define PROGRAMS(name)                         \
+	({                                     \
+		typeof(name) *function = name; \
+		__asm__("" : "+r"(function));  \
+		function;                      \
+	})
+
+typedef void *(*allocates_aligned)(size_t, size_t);
+typedef int (*sets_aligned)(void **, size_t, size_t);
+typedef size_t (*measures)(void *);
 
 PUBLIC void *reallocarray(void *block, size_t count, size_t size)
 {
@@ -197,22 +145,12 @@ PUBLIC void *reallocarray(void *block, size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return resize(block, bytes);
+	return PROGRAMS(realloc)(block, bytes);
 }
 
-PUBLIC void *aligned_alloc(size_t alignment, size_t size)
+/* In a section: as libc does, the next power of two. */
+static void *allocate_aligned(size_t alignment, size_t size)
 {
-	if (in_section())
-		return lethe_aligned_alloc(alignment, size);
-	need_libc();
-	return libc_aligned_alloc(alignment, size);
-}
-
-PUBLIC void *memalign(size_t alignment, size_t size)
-{
-	if (!in_section())
-		return __libc_memalign(alignment, size);
-	/* As libc does: the next power of two. */
 	if (alignment > SIZE_MAX / 2 + 1) {
 		errno = EINVAL;
 		return NULL;
@@ -224,12 +162,38 @@ PUBLIC void *memalign(size_t alignment, size_t size)
 	return lethe_aligned_alloc(alignment, size);
 }
 
+PUBLIC void *aligned_alloc(size_t alignment, size_t size)
+{
+	void *asked;
+
+	IF_BEHIND(allocates_aligned, aligned_alloc, alignment, size);
+	if (!in_section())
+		return libc_aligned_alloc(alignment, size);
+	if (likely(is_power_of_two(alignment)))
+		return lethe_aligned_alloc(alignment, size);
+	/* Refused by some versions of libc, and made good by others. */
+	asked = libc_aligned_alloc(alignment, 1);
+	if (!asked)
+		return NULL;
+	__libc_free(asked);
+	return allocate_aligned(alignment, size);
+}
+
+PUBLIC void *memalign(size_t alignment, size_t size)
+{
+	IF_BEHIND(allocates_aligned, memalign, alignment, size);
+	if (in_section())
+		return allocate_aligned(alignment, size);
+	return __libc_memalign(alignment, size);
+}
+
 /* Its errors are returned: errno stays as it is. */
 PUBLIC int posix_memalign(void **block, size_t alignment, size_t size)
 {
 	int saved = errno;
 	void *fresh;
 
+	IF_BEHIND(sets_aligned, posix_memalign, block, alignment, size);
 	if (!is_power_of_two(alignment) || alignment % sizeof(void *))
 		return EINVAL;
 	if (in_section())
@@ -243,24 +207,60 @@ PUBLIC int posix_memalign(void **block, size_t alignment, size_t size)
 	return 0;
 }
 
-PUBLIC void *valloc(size_t size)
+/*
+ * From memalign(), which whoever serves malloc() has. Not so pvalloc(): libc's would
+ * give out what another's free() does not know.
+ */
+static void *allocate_at_page(size_t size)
 {
+	if (place_is_behind())
+		return PROGRAMS(memalign)(PAGE, size);
 	if (in_section())
 		return lethe_aligned_alloc(PAGE, size);
-	return __libc_valloc(size);
+	return __libc_memalign(PAGE, size);
+}
+
+PUBLIC void *valloc(size_t size)
+{
+	return allocate_at_page(size);
 }
 
 PUBLIC void *pvalloc(size_t size)
 {
-	/* What starts at a page has room for whole pages. */
-	if (in_section())
-		return lethe_aligned_alloc(PAGE, size);
-	return __libc_pvalloc(size);
+	if (size > SIZE_MAX - PAGE + 1) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return allocate_at_page(round_up(size, PAGE));
 }
 
 PUBLIC size_t malloc_usable_size(void *block)
 {
 	if (unlikely(space_contains(block)))
 		return lethe_usable_size(block);
-	return ordinary_usable_size(block);
+	IF_BEHIND(measures, malloc_usable_size, block);
+	return libc_usable_size(block);
+}
+
+/*
+ * Of a size that the caller states, nothing is believed. free() is the program's,
+ * whose ever that is.
+ */
+PUBLIC void free_sized(void *block, size_t size)
+{
+	(void)size;
+	PROGRAMS(free)(block);
+}
+
+PUBLIC void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+	(void)alignment;
+	(void)size;
+	PROGRAMS(free)(block);
+}
+
+/* Of programs older than glibc 2.26, which libc still serves. */
+PUBLIC void cfree(void *block)
+{
+	PROGRAMS(free)(block);
 }
