@@ -116,6 +116,8 @@ const struct backend *backend_get(int *err);
 void *space_map(size_t length, size_t guard);
 /* Wipes, then gives the pages back. */
 void space_unmap(void *start, size_t length, size_t guard);
+/* Of zeroed pages, which nobody need be able to touch; of lost ones, it does nothing. */
+void space_unmap_wiped(void *start, size_t length, size_t guard);
 /*
  * The kernel has revoked every mapping (see LETHE_IOC_CREATE): as in a fork's
  * child, nothing is mapped from now on, and no address is handed out again.
