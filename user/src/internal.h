@@ -9,6 +9,7 @@
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
  *	stack.c heap.c	secret stacks, the secret heap
+ *	buffer*.c	guarded buffers (which seal theirs in a section)
  *	revoked.c	all of it taken away by the kernel
  *	signal_stack.c	where handlers run while a section is open
  *	signal_frame.c	what the kernel puts there
@@ -232,6 +233,10 @@ size_t heap_trim(void);
 /* As space_lose_all(). */
 void heap_lose_all(void);
 
+/* buffer_run.c: as heap_trim(), and as space_lose_all(). */
+size_t buffers_trim(void);
+void buffers_lose_all(void);
+
 /* stack.c: from the pool, or a new one. 0 or -errno. */
 int stack_take(struct stack **stack, size_t size);
 /* Wipes it and puts it into the pool. */
@@ -378,6 +383,9 @@ void thread_fork_child(void);
 void revoked_fork_prepare(void);
 void revoked_fork_parent(void);
 void revoked_fork_child(void);
+void buffers_fork_prepare(void);
+void buffers_fork_parent(void);
+void buffers_fork_child(void);
 void heap_fork_prepare(void);
 void heap_fork_parent(void);
 void heap_fork_child(void);
