@@ -15,6 +15,8 @@ SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks \
 LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 # Dead stacks; and what a section asks the kernel for.
 LIBRARY_SELFTESTS += wipe_stack section_calls
+# Guarded buffers.
+LIBRARY_SELFTESTS += buffer
 # Not linked with liblethe.so, but loading it.
 LIBRARY_SELFTESTS += loaded
 # With a longjmp() that checks where it goes.
