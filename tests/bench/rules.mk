@@ -4,7 +4,7 @@
 # whether all of it works.
 
 BENCH_O	:= $(O)/tests/bench
-BENCH_SRC := bench cases exchange slices peer series stack
+BENCH_SRC := bench buffer cases exchange slices peer series stack
 VM_BENCH_SRC := vm_bench vm_section vm_uring vm_wipe cases slices series stack
 
 $(BENCH_O)/%.o: tests/bench/%.c
@@ -22,7 +22,7 @@ $(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) \
-		-L$(O)/lib -llethe-malloc -llethe -lcrypto -pthread
+		-L$(O)/lib -llethe-malloc -llethe -lcrypto -lsodium -pthread
 
 # The peer in Go, or a file that says why there is none: asked anew each time.
 .PHONY: bench-peer
