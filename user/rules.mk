@@ -4,13 +4,14 @@
 # liblethe-malloc.a, with what the linker has to be told: liblethe-malloc.wrap.
 
 LIB_O	:= $(O)/user
+BUFFER_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/buffer*.c))
 HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
 MALLOC_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/malloc*.c))
 LIB_SRC	:= message wipe cancel tools backend backend_kmod backend_memfd_secret backend_mlock \
 	   space stack revoked signal_stack signal_frame signal_mask options kernel overflow registers \
 	   mapping resident wipe_stack wipe_below_x86_64 \
 	   section section_x86_64 overwrite overwrite_x86_64 enabled \
-	   thread fork $(HEAP_SRC)
+	   thread fork $(HEAP_SRC) $(BUFFER_SRC)
 LIB_OBJ	:= $(LIB_SRC:%=$(LIB_O)/%.o)
 # What they say, they say by liblethe's own voice.
 MALLOC_OBJ := $(MALLOC_SRC:%=$(LIB_O)/%.o) $(LIB_O)/message.o

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What sections cost, beside Go's runtime/secret: every case of both once a round,
- * so that a busy machine slows all of them. Prints one line for each metric.
+ * What sections cost, beside Go's runtime/secret, and guarded buffers, beside libsodium's:
+ * every case of both once a round, so that a busy machine slows all of them. Prints one
+ * line for each metric.
  *
  *	bench PEER WHY [ROUNDS SLICES]
  *
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 
 #include "../selftests/tap.h"
+#include "buffer.h"
 #include "cases.h"
 #include "peer.h"
 #include "redirect.h"
@@ -335,6 +337,7 @@ int main(int argc, char **argv)
 			measure_threads(&in_threads[i], round);
 		measure_stacks(round);
 		measure_redirect(round, slices_at_most < 51 ? slices_at_most : 51);
+		measure_buffers(round, slices_at_most);
 	}
 	print_header();
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
@@ -347,6 +350,7 @@ int main(int argc, char **argv)
 		print_threads(&in_threads[i]);
 	print_stacks();
 	print_redirect();
+	print_buffers();
 	peer_end(&peer);
 	return 0;
 }

@@ -4,7 +4,7 @@
 # whether all of it works.
 
 BENCH_O	:= $(O)/tests/bench
-BENCH_SRC := bench cases exchange slices peer redirect series stack
+BENCH_SRC := bench buffer cases exchange slices peer redirect series stack
 VM_BENCH_SRC := vm_bench vm_section vm_uring vm_wipe cases slices series stack
 
 # libc's malloc() is a peer: not with liblethe-malloc.
@@ -28,7 +28,7 @@ $(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) \
-		-L$(O)/lib -llethe-malloc -llethe -lcrypto -pthread
+		-L$(O)/lib -llethe-malloc -llethe -lcrypto -lsodium -pthread
 
 $(BENCH_O)/heap_botan.o: tests/bench/heap_botan.cpp
 	$(call say,CXX,$<)

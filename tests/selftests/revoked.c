@@ -99,6 +99,58 @@ static void hibernate(void)
 	close(fd);
 }
 
+static struct lethe_buffer *new_buffer(size_t length)
+{
+	struct lethe_buffer *b = lethe_buffer_new(length, 0);
+
+	if (!b)
+		tap_bail("lethe_buffer_new: %s", strerror(errno));
+	memset(lethe_buffer_data(b), 's', length);
+	return b;
+}
+
+/*
+ * Nothing but the buffers' own functions has been called since the pages went: one
+ * whose pages fill up, which has no canary to be asked for, one of the usual, one that
+ * is sealed.
+ */
+static void lose_buffers(void)
+{
+	struct lethe_buffer *open = new_buffer(4096), *closed = new_buffer(32),
+			    *sealed = new_buffer(32), *young;
+	char *data = lethe_buffer_data(open);
+
+	lethe_buffer_free(new_buffer(32));
+	lethe_buffer_free(new_buffer(4096));
+	if (lethe_buffer_open(open, LETHE_ACCESS_WRITE) ||
+	    lethe_buffer_protect(closed, LETHE_ACCESS_NONE) || lethe_buffer_seal(sealed))
+		tap_bail("a buffer cannot be opened, protected, or sealed");
+	hibernate();
+	tap_ok(touch(data) == SIGBUS, "a hibernation revokes a guarded buffer");
+	/* This is who finds it out. */
+	lethe_buffer_close(open);
+	lethe_buffer_free(open);
+	tap_ok(lethe_buffer_open(closed, LETHE_ACCESS_READ) == -ESTALE &&
+		       lethe_buffer_seal(closed) == -ESTALE &&
+		       lethe_buffer_unseal(sealed) == -ESTALE && touch(data),
+	       "it is closed and freed, and what is left of others is ESTALE");
+	lethe_buffer_free(closed);
+	lethe_buffer_free(sealed);
+
+	young = new_buffer(32);
+	tap_ok(lethe_level_of(lethe_buffer_data(young)) == LETHE_LEVEL_UNMAPPED &&
+		       !lethe_buffer_seal(young) && !lethe_buffer_unseal(young) &&
+		       ((char *)lethe_buffer_data(young))[31] == 's',
+	       "there are new buffers, and a new key to seal them with");
+	lethe_buffer_free(young);
+	/* Those that are kept are found out about when they are wanted. */
+	hibernate();
+	young = new_buffer(32);
+	tap_ok(lethe_level_of(lethe_buffer_data(young)) == LETHE_LEVEL_UNMAPPED,
+	       "pages that were kept are not handed out after a hibernation");
+	lethe_buffer_free(young);
+}
+
 int main(void)
 {
 	static char programs[64 * 1024];
@@ -113,7 +165,7 @@ int main(void)
 		tap_skip("pages of the module, which alone revokes them", "hibernation");
 		return tap_end();
 	}
-	tap_plan(6);
+	tap_plan(10);
 	if (sigaltstack(&mine, NULL))
 		tap_bail("sigaltstack: %s", strerror(errno));
 	pthread_barrier_init(&before, NULL, NR_THREADS + 1);
@@ -149,5 +201,6 @@ int main(void)
 		lethe_free(uses[i].block);
 	tap_ok(touch(old.block) != 0,
 	       "a block from before is freed without being touched");
+	lose_buffers();
 	return tap_end();
 }

@@ -17,6 +17,8 @@ LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 LIBRARY_SELFTESTS += wipe_stack section_calls
 # The secret heap.
 LIBRARY_SELFTESTS += scoped heap_threads heap_overflow heap_model heap_overrun heap_full
+# Guarded buffers.
+LIBRARY_SELFTESTS += buffer
 # Not linked with liblethe.so, but loading it.
 LIBRARY_SELFTESTS += loaded
 # With a longjmp() that checks where it goes.

@@ -12,7 +12,7 @@ UNIT_CFLAGS := -Iuser/include -Iuser/src -Ikmod/uapi -Itests/selftests
 $(UNIT_O)/unit: $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS) -lcriterion -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $(UNIT_SRC) $(LIB_OBJ) $(SELFTEST_REGISTERS) -lcriterion -lcrypto -pthread
 
 $(UNIT_O)/redirect_new.o: tests/unit/redirect_new.cpp
 	$(call say,CXX,$<)

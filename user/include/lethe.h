@@ -271,8 +271,9 @@ int lethe_thread_create(pthread_t *thread, const pthread_attr_t *attributes,
  * lethe_trim() - give back the secret pages that nothing is in
  *
  * Stacks that no thread has, this thread's own if it is in no section, and what
- * the heap keeps for later, whichever thread's it is (a few pages at first; as
- * much as it had to fetch again, up to 256 KiB a thread and 2 MiB in all). Pages of memfd_secret, as few as one in any process,
+ * the heap and guarded buffers keep for later, whichever thread's it is. (The heap
+ * keeps a few pages at first; as much as it had to fetch again, up to 256 KiB a thread
+ * and 2 MiB in all; buffers 64 KiB.) Pages of memfd_secret, as few as one in any process,
  * keep the whole machine from hibernating: a daemon calls this when it goes
  * idle, in each thread that has had a section.
  *
@@ -408,6 +409,167 @@ void lethe_wipe(void *start, size_t length);
  * -EINTR (a thread that is not the caller), -EMFILE, -ENFILE, -ENOMEM.
  */
 int lethe_wipe_stack(pid_t tid, void *start, size_t length);
+
+/*
+ * Guarded buffers: secret pages for one thing each, where an access out of bounds, or at
+ * the wrong time, kills the process. The data end where their last page does, and what
+ * follows is a guard: the first byte read or written past them is a SIGSEGV. (So they are
+ * aligned as far as their length is. A length that is a multiple of 16 gives 16 bytes, an
+ * array its elements' alignment.) Before them, on their first page, stand zeroes and a
+ * random canary; if they fill their pages, another guard. Whatever was written there is
+ * found when the buffer is freed or sealed, and of the 16 bytes before the data as soon as
+ * it can no longer be written; all that the library itself knows of a buffer is elsewhere.
+ * A message and an abort follow. Guards are address space alone and count against no limit.
+ *
+ *	struct lethe_buffer *key = lethe_buffer_new(32, 0);
+ *
+ *	lethe_buffer_fill_random(key);
+ *	lethe_buffer_protect(key, LETHE_ACCESS_NONE);
+ *	...
+ *	if (!lethe_buffer_open(key, LETHE_ACCESS_READ)) {
+ *		use(lethe_buffer_data(key));
+ *		lethe_buffer_close(key);
+ *	}
+ *	...
+ *	lethe_buffer_free(key);
+ *
+ * Each takes whole pages of RLIMIT_MEMLOCK, one for up to 4096 bytes, and two mappings of
+ * the process's (vm.max_map_count) whether it may be touched or not: the secret heap is
+ * for what is small and many, and so is sealing. Any thread may call these functions with
+ * any buffer; no signal handler may. A buffer that was freed, closed more often than
+ * opened, or is freed while open aborts with a message.
+ *
+ * -ESTALE: the pages, or the key that it was sealed with, are gone. In a fork()'s child all
+ * of its parent's are (a touch is a SIGSEGV), after a hibernation on the module all that
+ * there were (a SIGBUS or SIGSEGV). To free one is fine, and in a child does nothing.
+ */
+struct lethe_buffer;
+
+/**
+ * enum lethe_access - what all of the process may do with a buffer's data
+ * @LETHE_ACCESS_NONE: a touch is a SIGSEGV
+ * @LETHE_ACCESS_READ: a write is
+ * @LETHE_ACCESS_WRITE: read and write
+ */
+enum lethe_access {
+	LETHE_ACCESS_NONE = 0,
+	LETHE_ACCESS_READ = 1,
+	LETHE_ACCESS_WRITE = 2,
+};
+
+/*
+ * lethe_buffer_new(): for buffers that come and go quickly. The pages of a freed one may
+ * be touched until another buffer has them, or they are given back, which spares all of
+ * mprotect(2): they read as zeroes, and to write them is an abort with a message, but only
+ * then. Without it a touch after the free is a SIGSEGV at once.
+ */
+#define LETHE_BUFFER_QUICK (1U << 0)
+
+/**
+ * lethe_buffer_new() - a guarded buffer, to be written, all of it zero
+ * @length: bytes. None are fine: then there is no byte that could be touched
+ * @flags: LETHE_BUFFER_QUICK or 0
+ *
+ * Two calls of mprotect(2) until it is freed, if pages are at hand that a buffer of as many
+ * had: 64 KiB of them are kept, wiped and accessible to nobody (lethe_trim() gives them
+ * back). Else as dear as a mapping of secret pages is.
+ *
+ * Return: the buffer; NULL and errno: EINVAL (a flag), ENOMEM (also where RLIMIT_MEMLOCK or
+ * vm.max_map_count is used up; nothing is lost by it), or as lethe_do().
+ */
+struct lethe_buffer *lethe_buffer_new(size_t length, unsigned int flags);
+/* For @count elements of @size bytes; ENOMEM also where no number is their product. */
+struct lethe_buffer *lethe_buffer_new_array(size_t count, size_t size,
+					    unsigned int flags);
+
+/**
+ * lethe_buffer_free() - wipe a buffer, and it is none
+ * @buffer: not open; NULL is fine
+ *
+ * From here on a touch of its data is a SIGSEGV (but see LETHE_BUFFER_QUICK), until
+ * another buffer has the pages: those that were freed first are used first. Keeps errno.
+ */
+void lethe_buffer_free(struct lethe_buffer *buffer);
+
+/**
+ * lethe_buffer_protect() - what may be done with a buffer while nobody has it open
+ * @buffer: not open
+ * @access: also of one that is sealed, for when it no longer is
+ *
+ * Return: 0, -EBUSY (it is open), -EINVAL, -ESTALE; or what mprotect(2) could not do, and
+ * it is as it was.
+ */
+int lethe_buffer_protect(struct lethe_buffer *buffer, enum lethe_access access);
+
+/**
+ * lethe_buffer_open() - have access to a buffer until lethe_buffer_close()
+ * @buffer: if it is sealed, it no longer is, as after lethe_buffer_unseal()
+ * @access: LETHE_ACCESS_READ, which many may have at once, or LETHE_ACCESS_WRITE, which one
+ *	may and nobody else then
+ *
+ * Counts: the first to open it and the last to close it call mprotect(2), once each and
+ * not if nothing changes by it. While it is open it is what it was opened for, whatever
+ * lethe_buffer_protect() has said. To compare what is in it, lethe_equal().
+ *
+ * Return: 0, -EBUSY (open to be written, or to be read and asked to be written), -EINVAL,
+ * -EOVERFLOW (open four thousand million times), -ESTALE; as lethe_buffer_unseal(); or what
+ * mprotect(2) could not do. It is not open then.
+ */
+int lethe_buffer_open(struct lethe_buffer *buffer, enum lethe_access access);
+/* Keeps errno. If access cannot be taken away again, it aborts with a message. */
+void lethe_buffer_close(struct lethe_buffer *buffer);
+
+/* Where the data are, NULL while sealed. They move when sealed and unsealed, never else. */
+void *lethe_buffer_data(const struct lethe_buffer *buffer);
+size_t lethe_buffer_length(const struct lethe_buffer *buffer);
+
+/*
+ * Into a buffer and out of it, with no copy in any register or in other memory. (What the
+ * kernel has of a file or a pipe, it keeps.) Each opens the buffer as lethe_buffer_open()
+ * does, for as long as it takes, except where it is open to be written: then the caller is
+ * who has it so.
+ *
+ * Return: 0 or a negative errno, as lethe_buffer_open(); -EINVAL if the bytes from @offset
+ * on are not all in the buffer.
+ */
+/* One read(2), a cancellation point: the bytes that came, 0 at the end; or its -errno. */
+ssize_t lethe_buffer_read(struct lethe_buffer *buffer, size_t offset, int fd,
+			  size_t at_most);
+/* As many; or -ENODATA where they end before, or read(2)'s -errno, and what came is wiped. */
+int lethe_buffer_read_exactly(struct lethe_buffer *buffer, size_t offset, int fd,
+			      size_t length);
+/* All of it, from getrandom(2). */
+int lethe_buffer_fill_random(struct lethe_buffer *buffer);
+/* Wipes where they were. */
+int lethe_buffer_move(struct lethe_buffer *buffer, size_t offset, void *from,
+		      size_t length);
+int lethe_buffer_copy(struct lethe_buffer *buffer, size_t offset, void *to,
+		      size_t length);
+
+/**
+ * lethe_buffer_seal() - encrypt a buffer, and give up its pages
+ * @buffer: not open
+ *
+ * For thousands that are seldom needed. What is in the buffer goes to ordinary memory,
+ * encrypted and authenticated (ChaCha20-Poly1305, RFC 8439, in a section of its own) under
+ * a key that is nowhere but in secret memory, and to nobody's access there; never is a
+ * nonce used twice. The key is made for the first buffer; lethe_trim() gives it back if
+ * none is sealed. Not found out is whether a buffer's own older sealed contents, and what
+ * the library noted of them, were both put back.
+ *
+ * Return: 0, also if it is sealed; -EBUSY (it is open); -ESTALE; -ENOMEM (two pages of secret
+ * stack are needed, once a thread); or as lethe_do(). It is as it was then.
+ */
+int lethe_buffer_seal(struct lethe_buffer *buffer);
+
+/**
+ * lethe_buffer_unseal() - decrypt a buffer into pages
+ * @buffer: whichever
+ *
+ * Return: 0, also if it is not sealed; -EBADMSG, and a message: what was sealed has been
+ * changed; as lethe_buffer_new() and lethe_do(). It is sealed then, as it was.
+ */
+int lethe_buffer_unseal(struct lethe_buffer *buffer);
 
 /**
  * lethe_equal() - are two buffers equal, in a time that tells nothing of where

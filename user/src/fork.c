@@ -29,6 +29,7 @@ static void prepare(void)
 	if (in_section())
 		message("a fork inside a section that fork() itself did not make (daemon, forkpty): its child has no stack, and dies");
 	revoked_fork_prepare();
+	buffers_fork_prepare();
 	heap_fork_prepare();
 	stack_fork_prepare();
 	space_fork_prepare();
@@ -39,6 +40,7 @@ static void parent(void)
 	space_fork_parent();
 	stack_fork_parent();
 	heap_fork_parent();
+	buffers_fork_parent();
 	revoked_fork_parent();
 }
 
@@ -47,6 +49,7 @@ static void child(void)
 	space_fork_child();
 	stack_fork_child();
 	heap_fork_child();
+	buffers_fork_child();
 	revoked_fork_child();
 	thread_fork_child();
 }

@@ -9,6 +9,7 @@
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
  *	stack.c heap*.c	secret stacks, the secret heap (see heap.h)
+ *	buffer*.c	guarded buffers (which seal theirs in a section)
  *	revoked.c	all of it taken away by the kernel
  *	signal_stack.c	where handlers run while a section is open
  *	signal_frame.c	what the kernel puts there
@@ -127,6 +128,8 @@ void *space_map(size_t length, size_t guard);
 void *space_map_heap(size_t length, size_t alignment, bool overflow);
 /* Wipes, then gives the pages back. */
 void space_unmap(void *start, size_t length, size_t guard);
+/* Of zeroed pages, which nobody need be able to touch; of lost ones, it does nothing. */
+void space_unmap_wiped(void *start, size_t length, size_t guard);
 /*
  * The kernel has revoked every mapping (see LETHE_IOC_CREATE): as in a fork's
  * child, nothing is mapped from now on, and no address is handed out again.
@@ -263,6 +266,10 @@ void heap_section_free(struct thread *thread);
 void heap_section_end(struct thread *thread);
 /* As space_lose_all(). */
 void heap_lose_all(void);
+
+/* buffer_run.c: as heap_trim(), and as space_lose_all(). */
+size_t buffers_trim(void);
+void buffers_lose_all(void);
 
 /* stack.c: from the pool, or a new one. 0 or -errno. */
 int stack_take(struct stack **stack, size_t size);
@@ -412,6 +419,9 @@ void thread_fork_child(void);
 void revoked_fork_prepare(void);
 void revoked_fork_parent(void);
 void revoked_fork_child(void);
+void buffers_fork_prepare(void);
+void buffers_fork_parent(void);
+void buffers_fork_child(void);
 void heap_fork_prepare(void);
 void heap_fork_parent(void);
 void heap_fork_child(void);

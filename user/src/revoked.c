@@ -22,6 +22,7 @@ void revoked(unsigned int generation)
 	pthread_mutex_lock(&lock);
 	/* Of several threads that find it out, the first does it. */
 	if (generation == current) {
+		buffers_lose_all();
 		heap_lose_all();
 		stack_lose_all();
 		space_lose_all();

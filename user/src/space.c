@@ -256,16 +256,25 @@ void *space_map_heap(size_t length, size_t alignment, bool overflow)
 
 void space_unmap(void *start, size_t length, size_t guard)
 {
-	uint8_t state = CHUNK_FREE;
-
 	/* The kernel wipes what it takes back, too late for a fallback's swap. */
 	lethe_wipe(start, length);
+	space_unmap_wiped(start, length, guard);
+}
+
+void space_unmap_wiped(void *start, size_t length, size_t guard)
+{
+	uint8_t state = CHUNK_FREE;
+
 	pthread_mutex_lock(&lock);
+	/* What is lost is gone, and its address stays nobody's. */
+	if (chunk_state(chunk_of(start)) == CHUNK_LOST)
+		goto out;
 	/* Too many mappings to split one more: wiped, but not given back. */
 	if (space_reserve(start, length))
 		state = CHUNK_LOST;
 	clear_range(start, length, state);
 	set_guard(start, guard, state);
+out:
 	pthread_mutex_unlock(&lock);
 }
 
@@ -301,13 +310,13 @@ static bool lose_all(void)
 {
 	size_t i;
 
-	/* The holes that what is lost leaves must not become another's. */
-	if (lethe_space_size && space_reserve((void *)lethe_space_base, lethe_space_size))
-		return false;
+	/* First, for whoever changes the access to pages and then asks (buffer_run.c). */
 	for (i = 0; i < lethe_space_size / CHUNK; i++)
 		if (chunk_state(i) != CHUNK_FREE)
 			set_chunk(i, CHUNK_LOST);
-	return true;
+	/* The holes that what is lost leaves must not become another's. */
+	return !lethe_space_size ||
+	       !space_reserve((void *)lethe_space_base, lethe_space_size);
 }
 
 void space_lose_all(void)

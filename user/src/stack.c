@@ -84,6 +84,7 @@ static int make_stack(struct stack *stack, size_t size)
 	stack->start = space_map(size, STACK_GUARD);
 	if (!stack->start && errno == ENOMEM) {
 		/* What is kept for later is for now. */
+		buffers_trim();
 		stack_trim();
 		heap_trim();
 		stack->start = space_map(size, STACK_GUARD);

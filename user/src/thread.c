@@ -147,7 +147,7 @@ PUBLIC size_t lethe_trim(void)
 		give_stacks(thread);
 		kernel_trim();
 	}
-	return stack_trim() + heap_trim();
+	return buffers_trim() + stack_trim() + heap_trim();
 }
 
 /* From the maker to the thread that it made, which frees it. */
