@@ -262,6 +262,7 @@ void heap_lose_all(void)
 
 void heap_fork_child(void)
 {
-	forget();
+	if (!inherit_wanted())
+		forget();
 	pthread_mutex_unlock(&lock);
 }
