@@ -131,7 +131,7 @@ vm: deps-vm ## A shell in the virtual machine, the module loaded
 	$(again) vm-shell
 
 .PHONY: lib
-lib: $(LIBRARIES) ## liblethe and liblethe-malloc
+lib: $(LIBRARIES) $(LETHECTL) ## liblethe, liblethe-malloc and lethectl
 
 .PHONY: check
 check: deps-check ## Format, sparse, W=1, checkpatch --strict, shellcheck

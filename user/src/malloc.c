@@ -7,6 +7,8 @@
  * Holds no memory and no state of its own but an address in libc, so that it
  * serves before every constructor and after every destructor. Inside a section
  * it never falls back on ordinary memory: a full secret heap is ENOMEM.
+ *
+ * With LETHE_ALL it is liblethe-run.so: what every thread does is as in a section.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +18,9 @@
 #include <unistd.h>
 
 #include "internal.h"
+#ifdef LETHE_ALL
+#include "run.h"
+#endif
 
 /* Called through the address in the GOT: a tail call into libc is one jump. */
 #ifdef __clang__
@@ -39,8 +44,12 @@ void free_aligned_sized(void *block, size_t alignment, size_t size);
 
 static inline bool in_section(void)
 {
+#ifdef LETHE_ALL
+	return likely(!lethe_thread.paused);
+#else
 	/* One test outside; inside, a handler and a pause have to be told apart. */
 	return unlikely(lethe_thread.depth) && lethe_enabled();
+#endif
 }
 
 static inline bool is_power_of_two(size_t n)
