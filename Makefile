@@ -61,12 +61,13 @@ include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
 include tests/bench/rules.mk
+include tests/programs/rules.mk
 include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench
-deps-run deps-test deps-vm deps-check deps-bench: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs
+deps-run deps-test deps-vm deps-check deps-bench deps-programs: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -88,7 +89,7 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
+	  $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
@@ -117,6 +118,10 @@ test-vm-all: $(VM_TAP)
 .PHONY: residue-peers
 residue-peers: deps-test ## Where other ways to protect a secret leave residue
 	$(again) residue-peers-all
+
+.PHONY: programs
+programs: deps-programs ## What real programs leave, plainly and under lethectl run
+	$(again) programs-all
 
 .PHONY: bench
 bench: deps-bench ## What sections cost beside Go's runtime/secret

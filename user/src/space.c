@@ -55,9 +55,18 @@ static void *reserve_at(void *address, size_t length, int flags)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
+/* gdb's gcore would write all of it down, as gigabytes of zeroes. */
+static void keep_from_dumps(void *start, size_t length)
+{
+	madvise(start, length, MADV_DONTDUMP);
+}
+
 int space_reserve(void *start, size_t length)
 {
-	return reserve_at(start, length, MAP_FIXED) == MAP_FAILED ? -errno : 0;
+	if (reserve_at(start, length, MAP_FIXED) == MAP_FAILED)
+		return -errno;
+	keep_from_dumps(start, length);
+	return 0;
 }
 
 static uintptr_t random_start(void)
@@ -97,6 +106,7 @@ static int make_reservation(void)
 		if (p == MAP_FAILED)
 			continue;
 		aligned = round_up((uintptr_t)p, CHUNK);
+		keep_from_dumps(p, size);
 		size = ((uintptr_t)p + size - aligned) / CHUNK * CHUNK;
 		/* In this order: space_contains() takes no lock. */
 		__atomic_store_n(&lethe_space_base, aligned, __ATOMIC_RELEASE);
