@@ -164,5 +164,7 @@ check-all: check-kmod check-bpf
 	$(call say,PYTHON,tests)
 	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
 		$(call SOURCES,'*.py')
+	$(call say,MAN,user/man)
+	$(Q)! mandoc -T lint user/man/*.1 2>/dev/null | grep -v 'referenced manual not found'
 	$(call say,SPELL,.)
 	$(Q)codespell --skip LICENSES $(call SOURCES,'*')

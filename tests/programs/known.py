@@ -23,6 +23,11 @@ def needle(name, secret):
     return struct.pack("<32sII256s256s", name.encode(), len(secret), 0, mask, masked)
 
 
+def text_of(secret):
+    """In characters that are many: a search refuses what is met by chance."""
+    return base64.b64encode(secret)
+
+
 def pem_body(path):
     """The lines between the marks, each a secret of its own: as text it is in lines."""
     with open(path) as pem:

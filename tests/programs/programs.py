@@ -55,6 +55,8 @@ class Way:
         self.build, self.scratch, self.prefix, self.limit = build, scratch, prefix, limit
         self.said = os.path.join(scratch, "said")
         self.input = None
+        # KiB of secret heap, where it is known for being unreadable.
+        self.secret = 0
         open(self.said, "w").close()
 
     def path(self, name):
@@ -109,13 +111,14 @@ class Way:
     def searcher(self):
         return os.path.join(self.build, "tests/residue/residue-search")
 
-    @staticmethod
-    def count(text):
+    def count(self, text):
         counts = dict.fromkeys(COLUMNS, 0)
         for line in text.splitlines():
             fields = line.split("\t")
             if fields[0] == "found" and fields[2] != "nowhere":
                 counts[PLACES[fields[2]]] += int(fields[3])
+            elif fields[0] == "unreadable" and fields[1].endswith(("/secretmem", "[lethe]")):
+                self.secret += int(fields[2]) // 1024
         return counts
 
     @staticmethod
@@ -254,8 +257,9 @@ def openssl_genpkey(way):
     key = way.path("key.pem")
 
     def needles():
-        body = known.pem_body(key)
-        return by_name(key=known.ed25519_of_pkcs8(key), text=body[0].encode())
+        # What comes before the key is the same in every such file.
+        text = known.pem_body(key)[0][22:]
+        return by_name(key=known.ed25519_of_pkcs8(key), text=text.encode())
 
     counts = way.search_at_exit(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key],
                                 way.path("out"), needles)
@@ -264,8 +268,8 @@ def openssl_genpkey(way):
 
 def openssl_enc(way):
     """Encrypts a file by a password in a file."""
-    salt, password = os.urandom(8), os.urandom(12).hex().encode()
-    plain = os.urandom(200).hex().encode()
+    salt, password = os.urandom(8), known.text_of(os.urandom(24))
+    plain = known.text_of(os.urandom(300))
     with open(way.path("password"), "wb") as file:
         file.write(password)
     with open(way.path("plain"), "wb") as file:
@@ -275,16 +279,13 @@ def openssl_enc(way):
                "file:" + way.path("password"), "-in", way.path("plain"), "-out",
                way.path("sealed")]
     counts = way.search_at_exit(command, way.path("out"), lambda: by_name(
-        key=derived[:32], password=password, text=plain[:NEEDLE]))
+        key=derived[:32], password=password, text=plain))
     opened = subprocess.run(["openssl", "enc", "-d", "-aes-256-cbc", "-pbkdf2", "-S",
                              salt.hex(), "-pass", "file:" + way.path("password"), "-in",
                              way.path("sealed")], capture_output=True, check=True).stdout
     if opened != plain:
         raise Failed("openssl did not encrypt")
     return counts, None
-
-
-NEEDLE = 200
 
 
 def with_key_in_hand(way, command, message, needles):
@@ -362,20 +363,22 @@ def python(way):
     """A script that has a key, seals and signs by it, and goes on to serve."""
     sealing, seed = os.urandom(32), os.urandom(32)
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "service.py")
-    process = way.start(["/usr/bin/python3", "-I", script], stdin=subprocess.PIPE,
+    process = way.start(["/usr/bin/python3", "-s", script], stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE)
     try:
         try:
-            process.stdin.write(sealing.hex() + "\n" + seed.hex() + "\n")
+            for key in (sealing, seed):
+                process.stdin.write(known.text_of(key).decode() + "\n")
             process.stdin.flush()
         except BrokenPipeError:
             pass
         if process.stdout.readline() != "ready\n":
             raise Failed("python: " + way.words())
-        needles = by_name(sealing=sealing, seed=seed, sealing_text=sealing.hex().encode(),
-                          seed_text=seed.hex().encode())
+        text = known.text_of(sealing)
+        needles = by_name(sealing=sealing, seed=seed, sealing_text=text,
+                          seed_text=known.text_of(seed))
         return (way.search(process.pid, needles),
-                way.core(process.pid, whole(sealing, seed, sealing.hex().encode())))
+                way.core(process.pid, whole(sealing, seed, text)))
     finally:
         process.kill()
         process.communicate()
@@ -394,14 +397,14 @@ PROGRAMS = {
 
 
 def measure(build, use, prefix, limit):
-    """Copies by place and in a core file, and what was said."""
+    """Copies by place and in a core file, what was said, KiB of secret heap."""
     scratch = tempfile.mkdtemp(prefix="lethe-programs-")
     way = Way(build, scratch, prefix, limit)
     try:
         counts, core = use(way)
-        return counts, core, way.words()
+        return counts, core, way.words(), way.secret
     except (Failed, subprocess.SubprocessError, OSError, ValueError) as error:
-        return None, None, f"{error}\n{way.words()}"
+        return None, None, f"{error}\n{way.words()}", 0
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -412,12 +415,11 @@ def under_run(build, name, use):
     if name == "ssh-agent":
         prefix.append("--no-new-privs")
     prefix.append("--")
-    counts, core, said = measure(build, use, prefix, True)
-    missed = NOT_FIT.search(said)
-    if not missed:
-        return counts, core, said, "yes"
+    counts, core, said, secret = measure(build, use, prefix, True)
+    if not NOT_FIT.search(said):
+        return counts, core, said, "yes", secret
     more = measure(build, use, prefix, False)
-    return *more[:2], said, "no"
+    return *more[:2], said, "no", more[3]
 
 
 class Tap:
@@ -478,19 +480,21 @@ def main():
         os.environ.pop(name, None)
     build = os.path.abspath(build)
     tap = Tap()
-    rows = ["program\twhere\tcopies plainly\tcopies under run\tfits in 8 MiB"]
+    rows = ["program\twhere\tcopies plainly\tcopies under run\tfits in 8 MiB\tsecret heap, KiB"]
     for name in chosen:
         use = PROGRAMS[name]
         plain = measure(build, use, [], False)
-        counts, core, said, fits = under_run(build, name, use)
+        counts, core, said, fits, secret = under_run(build, name, use)
         judge(tap, name, plain, (counts, core), said, fits)
         for place in COLUMNS:
             if (plain[0] and plain[0][place]) or (counts and counts[place]):
                 rows.append("\t".join((name, place, str(plain[0][place]) if plain[0] else "-",
-                                       str(counts[place]) if counts else "-", fits)))
+                                       str(counts[place]) if counts else "-", fits,
+                                       str(secret or "-"))))
         if plain[1] is not None:
             rows.append("\t".join((name, "core file", str(plain[1]),
-                                   "-" if core is None else str(core), fits)))
+                                   "-" if core is None else str(core), fits,
+                                   str(secret or "-"))))
     with open(table, "w") as file:
         file.write("\n".join(rows) + "\n")
     tap.print()

@@ -2,8 +2,9 @@
 #
 # A service as people write them, with python3-cryptography: it reads its keys,
 # seals and signs by them, and waits for more to do.
-"""Keys in hex on stdin; "ready" on stdout when they were used."""
+"""Keys in base64 on stdin; "ready" on stdout when they were used."""
 
+import base64
 import os
 import sys
 
@@ -11,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-sealing = bytes.fromhex(sys.stdin.readline())
-signing = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sys.stdin.readline()))
+sealing = base64.b64decode(sys.stdin.readline())
+signing = Ed25519PrivateKey.from_private_bytes(base64.b64decode(sys.stdin.readline()))
 gcm = AESGCM(sealing)
 for number in range(20):
     nonce = os.urandom(12)
