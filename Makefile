@@ -167,4 +167,4 @@ check-all: check-kmod check-bpf
 	$(call say,MAN,user/man)
 	$(Q)! mandoc -T lint user/man/*.1 2>/dev/null | grep -v 'referenced manual not found'
 	$(call say,SPELL,.)
-	$(Q)codespell --skip LICENSES $(call SOURCES,'*')
+	$(Q)codespell -L nd --skip LICENSES $(call SOURCES,'*')

@@ -234,8 +234,9 @@ def gpg_agent(way):
     pid = int(text.split()[1])
     try:
         gpg("--passphrase", "", "--quick-gen-key", "me", "rsa2048", "default", "never")
-        fingerprint = gpg("--with-colons", "--list-keys").decode()
-        fingerprint = re.search(r"^fpr:+(\w+):", fingerprint, re.M).group(1)
+        # The line after a key's has its fingerprint.
+        keys = gpg("--with-colons", "--list-keys").decode()
+        fingerprint = re.search(r"^pub:.*\n\w+:+(\w+):", keys, re.M).group(1)
         gpg("--passphrase", "", "--quick-add-key", fingerprint, "rsa2048", "encr")
         grips = re.findall(r"^grp:+(\w+):", gpg("--with-colons", "--with-keygrip",
                                                 "--list-secret-keys").decode(), re.M)
