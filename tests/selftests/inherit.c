@@ -344,7 +344,7 @@ static int child_executes(void *arg)
 }
 
 #define THREADS 4
-#define FORKS 12
+#define FORKS 6
 
 /* Forks and allocates: what it has itself, its child has as it was. */
 static void *fork_along(void *arg)
