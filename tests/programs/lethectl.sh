@@ -48,7 +48,7 @@ limited() {
 }
 
 echo "KTAP version 1"
-echo "1..30"
+echo "1..31"
 
 plainly() { [ "$("$ordinary" where)" = ordinary ]; }
 ok 'control: plainly a heap is on ordinary memory' plainly
@@ -88,6 +88,8 @@ ok 'a static program is refused, and not run' is 125 '' 'linked statically'
 ok 'of what is not run there is no output' test ! -s "$scratch/out"
 run "$there/ordinary_own" where
 ok 'a program with a malloc() of its own is refused' is 125 '' 'malloc() of its own'
+run "$there/ordinary_other" where
+ok 'a program for another libc is refused' is 125 '' 'another libc (/lib/ld-other.so.1'
 head -c 100 "$ordinary" >"$scratch/short"
 chmod +x "$scratch/short"
 run "$scratch/short"

@@ -3,8 +3,9 @@
 # programs: real ones of Debian's under `lethectl run`, and lethectl itself.
 
 PROGRAMS_O := $(O)/tests/programs
-ORDINARY := $(addprefix $(PROGRAMS_O)/,ordinary ordinary_static ordinary_own)
+ORDINARY := $(addprefix $(PROGRAMS_O)/,ordinary ordinary_static ordinary_own ordinary_other)
 $(PROGRAMS_O)/ordinary_static: private ORDINARY_FLAGS := -static
+$(PROGRAMS_O)/ordinary_other: private ORDINARY_FLAGS := -Wl,--dynamic-linker,/lib/ld-other.so.1
 $(PROGRAMS_O)/ordinary_own: private ORDINARY_FLAGS := -DOWN_MALLOC -rdynamic -fno-builtin \
 	-Wno-missing-prototypes
 

@@ -42,12 +42,13 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**
  * struct program - what would be executed, and what becomes of LD_PRELOAD there
- * @path: of the file itself; of its interpreter where it is a script
+ * @file: what is executed
+ * @path: the same; of its interpreter where it is a script
  * @why_not: why nothing can be put in front of its malloc(); NULL if it can
  * @privileged: that is since the kernel gives it privileges of its own
  */
 struct program {
-	char path[4096];
+	char file[4096], path[4096];
 	char why_not[512];
 	bool privileged;
 };

@@ -7,7 +7,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,23 +134,26 @@ static const char *why_not_elf(const struct image *image, char *room, size_t len
 	const Elf64_Ehdr *header = part(image, 0, sizeof(*header));
 	const Elf64_Phdr *headers;
 	const char *interpreter = NULL;
-	size_t i;
+	size_t i, size = 0;
 
 	if (!header || header->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header->e_machine != EM_X86_64)
 		return "is not for x86-64";
 	headers = part(image, header->e_phoff, header->e_phnum * sizeof(*headers));
-	if (!headers)
+	if (!headers || header->e_phentsize != sizeof(*headers) ||
+	    header->e_shentsize != sizeof(Elf64_Shdr))
 		return "is no program";
-	for (i = 0; i < header->e_phnum; i++)
-		if (headers[i].p_type == PT_INTERP)
-			interpreter = part(image, headers[i].p_offset,
-					   headers[i].p_filesz);
+	for (i = 0; i < header->e_phnum; i++) {
+		if (headers[i].p_type != PT_INTERP)
+			continue;
+		size = headers[i].p_filesz;
+		interpreter = part(image, headers[i].p_offset, size);
+	}
 	if (!interpreter)
 		return "is linked statically: it has its malloc() inside. Link it with liblethe";
-	if (strnlen(interpreter, PATH_MAX) != strlen(INTERPRETER) ||
-	    strcmp(interpreter, INTERPRETER)) {
-		snprintf(room, length, "is for another libc (%.100s)", interpreter);
+	if (size != sizeof(INTERPRETER) || memcmp(interpreter, INTERPRETER, size)) {
+		snprintf(room, length, "is for another libc (%.*s)",
+			 size < 100 ? (int)size : 100, interpreter);
 		return room;
 	}
 	return why_not_symbols(image, header);
@@ -227,9 +229,12 @@ int program_look(struct program *program, const char *name)
 	struct image image = { NULL, 0 };
 	int err, scripts = 0, again;
 
+	program->path[0] = '\0';
 	program->why_not[0] = '\0';
 	program->privileged = false;
-	err = find(name, program->path, sizeof(program->path));
+	err = find(name, program->file, sizeof(program->file));
+	if (!err)
+		strcpy(program->path, program->file);
 	while (!err) {
 		err = map_image(program->path, &image);
 		if (err)
@@ -241,7 +246,7 @@ int program_look(struct program *program, const char *name)
 			return 0;
 		err = scripts++ < MAX_SCRIPTS ? check_file(program->path) : -ELOOP;
 	}
-	if (err == -EACCES && !access(program->path, X_OK)) {
+	if (err == -EACCES && *program->path && !access(program->path, X_OK)) {
 		snprintf(program->why_not, sizeof(program->why_not),
 			 "cannot be read, so nobody knows how it is linked");
 		return 0;

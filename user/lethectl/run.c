@@ -140,7 +140,8 @@ static bool has_backend(const struct run *run, const char **backend)
 	    (run->require && setenv("LETHE_REQUIRE", run->require, 1)))
 		return false;
 	*backend = lethe_backend();
-	return *backend;
+	/* A level below the best was said now, and need not be by every program. */
+	return *backend && !setenv("LETHE_REQUIRE", "locked", 0);
 }
 
 static int look(const struct run *run, struct program *program)
@@ -201,7 +202,7 @@ static int execute(const struct run *run)
 		complain("pages from %s, RLIMIT_MEMLOCK is %s", backend, limit);
 		complain("LD_PRELOAD=%s PYTHONMALLOC=malloc", getenv("LD_PRELOAD"));
 	}
-	execvp(name, run->program);
+	execvp(program.file, run->program);
 	complain("%s: %s", name, strerror(errno));
 	return errno == ENOENT ? RUN_NOT_FOUND : RUN_NOT_EXECUTABLE;
 }

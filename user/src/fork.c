@@ -104,7 +104,8 @@ static pid_t fork_with_copies(void)
 	pid_t pid;
 
 	if (err) {
-		errno = -err;
+		/* As fork() has it, whatever was lacking. */
+		errno = err == -ENOMEM ? ENOMEM : EAGAIN;
 		return -1;
 	}
 	pid = __fork();

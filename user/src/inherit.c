@@ -228,11 +228,18 @@ static void adopt_all(void)
  */
 static void catch_early_touch(int signal, siginfo_t *info, void *context)
 {
+	bool fault = info->si_code > 0;
+
 	(void)context;
-	if (getpid() != parent_pid && space_contains(info->si_addr) && state == COPIED)
+	if (fault && getpid() != parent_pid && space_contains(info->si_addr) &&
+	    state == COPIED) {
 		adopt_all();
-	else
-		sigaction(signal, &programs, NULL);
+		return;
+	}
+	sigaction(signal, &programs, NULL);
+	/* A fault comes again by itself; what somebody sent does not. */
+	if (!fault)
+		raise(signal);
 }
 
 static void catch_begin(void)
