@@ -1,99 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
  * fork() as liblethe-run has it: the child gets a copy of the secret heap, on secret
- * pages of its own, or fork() fails and nothing is lost. Without that switch a child
- * has none of it. On whichever backend is in use; each case in a process of its own.
+ * pages of its own. Without that switch it has none of it. On whichever backend is in
+ * use; each case in a process of its own.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
+#include "inherit.h"
 #include "lethe.h"
 #include "tap.h"
-
-/* The switch: for liblethe-run alone, and for this. */
-extern bool lethe_fork_copies;
-
-#define SIZE ((size_t)100 * 1000)
-/* So long does a child that hangs keep its test: for ever would be too long. */
-#define ALARM 60
-
-static unsigned char *block;
-
-static void fill(unsigned char *p, size_t size, unsigned int seed)
-{
-	for (size_t i = 0; i < size; i++)
-		p[i] = (unsigned char)((i * 31 + seed) >> 3);
-}
-
-static bool holds(const unsigned char *p, size_t size, unsigned int seed)
-{
-	for (size_t i = 0; i < size; i++)
-		if (p[i] != (unsigned char)((i * 31 + seed) >> 3))
-			return false;
-	return true;
-}
-
-/* What touches the heap in a child before the library's own handler does. */
-static volatile unsigned char *touch_early;
-static unsigned char touched;
-
-static void touch(void)
-{
-	if (touch_early)
-		touched = *touch_early;
-}
-
-static void register_early(void)
-{
-	pthread_atfork(NULL, NULL, touch);
-}
-
-/* Before any constructor: so its handlers are first in the child. */
-__attribute__((section(".preinit_array"),
-	       used)) static void (*const early)(void) = register_early;
-
-static int begin(bool copies)
-{
-	alarm(ALARM);
-	lethe_fork_copies = copies;
-	block = lethe_malloc(SIZE);
-	if (!block)
-		return 90;
-	fill(block, SIZE, 1);
-	return 0;
-}
-
-static int status_of(pid_t pid)
-{
-	int status = -1;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* The exit status of a fork's child that calls @fn; 99 where there is none. */
-static int forked(int (*fn)(void))
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		child_begins();
-		alarm(ALARM);
-		_exit(fn());
-	}
-	return pid < 0 ? 99 : status_of(pid);
-}
 
 static int has_none(void)
 {
@@ -104,15 +25,6 @@ static int without_switch(void *arg)
 {
 	(void)arg;
 	return begin(false) ?: forked(has_none);
-}
-
-static enum lethe_level level;
-
-static int has_copy(void)
-{
-	if (lethe_level_of(block) != level)
-		return 1;
-	return holds(block, SIZE, 1) ? 0 : 2;
 }
 
 static int with_switch(void *arg)
@@ -310,27 +222,6 @@ static int stacks_are_not(void *arg)
 	return forked(has_no_stack) ?: lethe_level_of(stack_was) == level ? 0 : 92;
 }
 
-static int saw_early(void)
-{
-	return touched == block[SIZE - 1] ? has_copy() : 1;
-}
-
-static int early_touch(void *arg)
-{
-	struct sigaction action;
-
-	(void)arg;
-	if (begin(true))
-		return 90;
-	level = lethe_level_of(block);
-	touch_early = block + SIZE - 1;
-	touched = (unsigned char)~*touch_early;
-	if (forked(saw_early))
-		return 1;
-	/* And the program's SIGSEGV is its own again. */
-	return sigaction(SIGSEGV, NULL, &action) || action.sa_handler != SIG_DFL;
-}
-
 static int executes(void)
 {
 	execl("/proc/self/exe", "inherit", "exit", NULL);
@@ -341,100 +232,6 @@ static int child_executes(void *arg)
 {
 	(void)arg;
 	return begin(true) ?: forked(executes) == 42 ? 0 : 1;
-}
-
-#define THREADS 4
-#define FORKS 6
-
-/* Forks and allocates: what it has itself, its child has as it was. */
-static void *fork_along(void *arg)
-{
-	unsigned int seed = (unsigned int)(uintptr_t)arg;
-	unsigned char *own;
-	pid_t pid;
-	size_t size;
-	int i;
-
-	for (i = 0; i < FORKS; i++) {
-		size = 1000 + (size_t)i * 7919 % 60000;
-		own = lethe_malloc(size);
-		if (!own)
-			return arg;
-		fill(own, size, seed);
-		pid = fork();
-		if (!pid) {
-			alarm(ALARM);
-			i = !holds(own, size, seed);
-			lethe_free(own);
-			_exit(i);
-		}
-		if (pid < 0 || status_of(pid))
-			return arg;
-		lethe_free(own);
-	}
-	return NULL;
-}
-
-static int threads_fork(void *arg)
-{
-	pthread_t threads[THREADS];
-	void *failed;
-	uintptr_t i;
-	int err = begin(true);
-
-	(void)arg;
-	for (i = 0; !err && i < THREADS; i++)
-		err = pthread_create(&threads[i], NULL, fork_along, (void *)(i + 1));
-	for (i = 0; !err && i < THREADS; i++)
-		err = pthread_join(threads[i], &failed) || failed;
-	return err ?: !holds(block, SIZE, 1);
-}
-
-/* Fills the heap to the limit. */
-static size_t fill_up(void)
-{
-	size_t n = 0;
-
-	while (n < MANY && (many[n] = lethe_malloc(64 * 1024)))
-		n++;
-	return n;
-}
-
-static bool without_second_copy(void)
-{
-	return !strcmp(lethe_backend(), "mlock");
-}
-
-static int no_room(void *arg)
-{
-	size_t n;
-	pid_t pid;
-
-	(void)arg;
-	become_nobody();
-	limit_to(RLIMIT_MEMLOCK, 2048 * 1024);
-	if (begin(true))
-		return 90;
-	level = lethe_level_of(block);
-	n = fill_up();
-	errno = 0;
-	pid = fork();
-	if (!pid)
-		_exit(has_copy());
-	/* There the child is charged for the only copy, and the parent for none. */
-	if (without_second_copy())
-		return pid < 0 ? 1 : status_of(pid);
-	if (pid > 0)
-		return 2;
-	if (errno != ENOMEM || has_copy())
-		return 3;
-	/* Again, and no second line; then with room. */
-	if (fork() >= 0 || errno != ENOMEM)
-		return 4;
-	while (n)
-		lethe_free(many[--n]);
-	lethe_trim();
-	return forked(has_copy) ?: has_copy();
 }
 
 int main(int argc, char **argv)
@@ -453,29 +250,18 @@ int main(int argc, char **argv)
 		  "the child goes on with the heap, and the parent with its own" },
 		{ stacks_are_not,
 		  "secret stacks are not copied; the child makes its own" },
-		{ early_touch,
-		  "what runs in the child before the library does finds the copy" },
 		{ child_executes, "a child that executes another program does" },
-		{ threads_fork,
-		  "threads that fork at once do not wait for ever, nor err" },
 	};
 	struct ended ended;
 	size_t i;
 
 	if (argc > 1 && !strcmp(argv[1], "exit"))
 		return 42;
-	tap_plan(sizeof(cases) / sizeof(cases[0]) + 2);
+	tap_plan(sizeof(cases) / sizeof(cases[0]));
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		run_child(cases[i].fn, NULL, &ended);
 		tap_ok(exited_with(&ended, 0), "%s (%s)", cases[i].sentence,
 		       how_ended(&ended));
 	}
-	run_child(no_room, NULL, &ended);
-	tap_ok(exited_with(&ended, 0),
-	       "no room for a copy: fork() is ENOMEM, and nothing is lost (%s)",
-	       how_ended(&ended));
-	tap_ok(lines_with(&ended, "fork() fails") == (without_second_copy() ? 0U : 1U),
-	       "which one line says: \"%.*s\"", (int)strcspn(ended.said, "\n"),
-	       ended.said);
 	return tap_end();
 }
