@@ -61,12 +61,13 @@ include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
 include tests/bench/rules.mk
+include tests/programs/rules.mk
 include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench
-deps-run deps-test deps-vm deps-check deps-bench: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs
+deps-run deps-test deps-vm deps-check deps-bench deps-programs: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -88,7 +89,7 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
+	  $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
@@ -118,6 +119,10 @@ test-vm-all: $(VM_TAP)
 residue-peers: deps-test ## Where other ways to protect a secret leave residue
 	$(again) residue-peers-all
 
+.PHONY: programs
+programs: deps-programs ## What real programs leave, plainly and under lethectl run
+	$(again) programs-all
+
 .PHONY: bench
 bench: deps-bench ## What sections cost beside Go's runtime/secret; and bench-heap
 	$(again) bench-all
@@ -139,7 +144,7 @@ vm: deps-vm ## A shell in the virtual machine, the module loaded
 	$(again) vm-shell
 
 .PHONY: lib
-lib: $(LIBRARIES) ## liblethe and liblethe-malloc
+lib: $(LIBRARIES) $(LETHECTL) ## liblethe, liblethe-malloc and lethectl
 
 .PHONY: check
 check: deps-check ## Format, sparse, W=1, checkpatch --strict, shellcheck
@@ -167,5 +172,7 @@ check-all: check-kmod check-bpf
 	$(call say,PYTHON,tests)
 	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
 		$(call SOURCES,'*.py')
+	$(call say,MAN,user/man)
+	$(Q)! mandoc -T lint user/man/*.1 2>/dev/null | grep -v 'referenced manual not found'
 	$(call say,SPELL,.)
-	$(Q)codespell --skip LICENSES $(call SOURCES,'*')
+	$(Q)codespell -L nd --skip LICENSES $(call SOURCES,'*')

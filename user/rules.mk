@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 #
-# liblethe.so.0, liblethe.a, liblethe-malloc.so.0; and for static programs
-# liblethe-malloc.a, with what the linker has to be told: liblethe-malloc.wrap.
+# liblethe.so.0, liblethe.a, liblethe-malloc.so.0 and liblethe-run.so.0; for static
+# programs liblethe-malloc.a, with what the linker has to be told: liblethe-malloc.wrap;
+# and lethectl.
 
 LIB_O	:= $(O)/user
 BUFFER_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/buffer*.c))
 HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
 MALLOC_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/malloc*.c))
 LIB_SRC	:= message wipe cancel tools backend backend_kmod backend_memfd_secret backend_mlock \
-	   space stack revoked signal_stack signal_frame signal_mask options kernel overflow registers \
+	   space inherit stack revoked signal_stack signal_frame signal_mask options kernel overflow registers \
 	   mapping resident wipe_stack wipe_below_x86_64 \
 	   section section_x86_64 overwrite overwrite_x86_64 enabled \
 	   thread fork $(HEAP_SRC) $(BUFFER_SRC)
@@ -25,6 +26,13 @@ MALLOC_WRAP := $(O)/lib/liblethe-malloc.wrap
 
 LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.so \
 	     $(O)/lib/liblethe-malloc.a
+# The same once more, with everything secret; and what serves it alone.
+RUN_OBJ	:= $(MALLOC_SRC:%=$(LIB_O)/run/%.o) $(LIB_O)/run/run.o
+CTL_SRC	:= $(wildcard user/lethectl/*.c)
+CTL_OBJ	:= $(CTL_SRC:user/%.c=$(LIB_O)/%.o)
+
+RUN_LIBRARY := $(O)/lib/liblethe-run.so
+LETHECTL := $(O)/bin/lethectl
 
 # -fexceptions: an exception that passes through lethe_do() ends the section.
 # -fno-builtin in malloc's own file: gcc would turn calloc into a call of itself.
@@ -45,6 +53,8 @@ LIB_END	= $(call crt,crtendS.o)
 
 $(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
 $(MALLOC_SRC:%=$(LIB_O)/%.o): LANG_CFLAGS := $(MALLOC_CFLAGS)
+$(RUN_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS) -DLETHE_ALL
+$(CTL_OBJ): LANG_CFLAGS := -Iuser/include
 # Should it be built with ASan, then without in what is on the way into a section:
 # a frame there would be put where the section's go, or stay marked after a longjmp().
 $(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanitize=address
@@ -52,6 +62,16 @@ $(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanit
 $(LIB_O)/section.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-omit-frame-pointer
 
 $(LIB_O)/%.o: user/src/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
+
+$(LIB_O)/run/%.o: user/src/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
+
+$(LIB_O)/lethectl/%.o: user/lethectl/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
@@ -99,8 +119,21 @@ $(O)/lib/liblethe-malloc.a: $(MALLOC_STATIC) $(MALLOC_WRAP)
 $(MALLOC_WRAP): user/rules.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)printf -- '--wrap=%s\n' $(MALLOC_WRAPPED) >$@
+# Its messages are liblethe's: the object, since that exports none.
+$(O)/lib/liblethe-run.so.0: $(RUN_OBJ) $(LIB_O)/message.o $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe-run.so.0 \
+		-Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_BEGIN) $(filter %.o,$^) $(LIB_END) \
+		-L$(O)/lib -llethe
+
+# Finds liblethe-run.so.0 beside the liblethe that it is linked with.
+$(LETHECTL): $(CTL_OBJ) $(O)/lib/liblethe.so | $(RUN_LIBRARY)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../lib' -o $@ \
+		$(CTL_OBJ) -L$(O)/lib -llethe
 
 $(O)/lib/%.so: $(O)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@
 
--include $(LIB_OBJ:.o=.d) $(MALLOC_OBJ:.o=.d) $(MALLOC_STATIC:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(MALLOC_OBJ:.o=.d) $(MALLOC_STATIC:.o=.d) $(RUN_OBJ:.o=.d) $(CTL_OBJ:.o=.d)

@@ -75,12 +75,15 @@ bench-peer:
 	$(Q)O=$(O) python3 -B tests/bench/go.py tests/bench/go $(BENCH_O)/peer_go
 
 .PHONY: bench-all
-bench-all: $(BENCH_O)/bench bench-peer $(BENCH_O)/heap_bench
+bench-all: $(BENCH_O)/bench bench-peer $(BENCH_O)/heap_bench $(LETHECTL)
 	$(call say,BENCH,$(O)/bench.tsv)
 	$(Q)$(BENCH_O)/bench $(BENCH_O)/peer_go $(BENCH_O)/peer_go.missing >$(O)/bench.part
 	$(Q)mv $(O)/bench.part $(O)/bench.tsv
 	@awk -F '\t' -f tests/bench/table.awk $(O)/bench.tsv
 	+$(Q)$(MAKE) --no-print-directory bench-heap-all
+	$(call say,BENCH,$(O)/startup.tsv)
+	$(Q)/usr/bin/python3 -B tests/programs/startup.py $(LETHECTL) 40 >$(O)/startup.tsv
+	@awk -F '\t' -f tests/bench/table.awk $(O)/startup.tsv
 
 BENCH_TAP := $(O)/tap/bench.tap $(O)/tap/bench-heap.tap
 $(O)/tap/bench.tap: tests/bench/smoke.sh $(BENCH_O)/bench .FORCE

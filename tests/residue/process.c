@@ -201,21 +201,28 @@ static int find_stack(struct thread *thread)
 	return length < 0 ? length : 0;
 }
 
+int process_stopped(struct process *process)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < process->nr_threads; i++) {
+		if (process->threads[i].stopped)
+			err = find_stack(&process->threads[i]);
+	}
+	return err ?: memory_open(process);
+}
+
 int process_attach(struct process *process, pid_t pid, char *why, size_t room)
 {
 	int err;
 
 	*process = (struct process){ .pid = pid, .memory = -1, .pagemap = -1 };
 	err = stop_all(process);
-	for (size_t i = 0; !err && i < process->nr_threads; i++) {
-		if (process->threads[i].stopped)
-			err = find_stack(&process->threads[i]);
-	}
 	if (err) {
 		explain(pid, err, why, room);
 		return err;
 	}
-	err = memory_open(process);
+	err = process_stopped(process);
 	if (err)
 		snprintf(why, room, "cannot read the mappings of process %d: %s",
 			 (int)pid, strerror(-err));

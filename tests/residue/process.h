@@ -61,6 +61,15 @@ struct process {
  */
 int process_attach(struct process *process, pid_t pid, char *why, size_t room);
 void process_detach(struct process *process);
+/*
+ * at_exit.c: runs @argv, and as it ends, all of its memory still there, stops it:
+ * then as after process_attach(). Its status is of no interest. Who is forked on the
+ * way is let go.
+ */
+int process_run_to_exit(struct process *process, char **argv, char *why, size_t room);
+
+/* For at_exit.c: the part of process_attach() that is left, of stopped threads. */
+int process_stopped(struct process *process);
 
 /*
  * Feeds @search with the registers of every thread, then with every mapping.

@@ -7,7 +7,7 @@ RESIDUE_O := $(O)/tests/residue
 # Each program's own objects; those of the searchers are shared.
 SEARCH	:= search needle
 PROCESS	:= process memory $(SEARCH)
-residue-search-src := search_process $(PROCESS)
+residue-search-src := search_process at_exit $(PROCESS)
 ramsearch-src	:= search_ram $(SEARCH)
 lethe-mainjob-src := mainjob report summary verdict run look frames peer self_search exchange \
 		   transfer aes_schedule $(PROCESS)

@@ -10,6 +10,9 @@
  *	unreadable NAME BYTES		a mapping that refused, in whole or part
  *	searched BYTES MAPPINGS THREADS
  *
+ * With -x it runs a program and searches it as it ends: when it says "ending" on
+ * stdout, the secrets that the program made can be known, and stdin is read.
+ *
  * Exit status: 0 the search was made, whatever it found; 2 it could not be.
  */
 #include <errno.h>
@@ -111,16 +114,39 @@ static int print_report(const struct search *search)
 	return 0;
 }
 
-static int search_process(pid_t pid, struct search *search)
+/* Stopped, and the needles are known. */
+static int begin(pid_t pid, char **argv, struct search *search)
 {
 	char why[512];
-	int err, status = 2;
+	int err;
 
-	err = process_attach(&process, pid, why, sizeof(why));
+	if (!argv) {
+		err = read_needles(search);
+		if (err)
+			return err;
+		err = process_attach(&process, pid, why, sizeof(why));
+	} else {
+		err = process_run_to_exit(&process, argv, why, sizeof(why));
+	}
 	if (err) {
 		fprintf(stderr, "residue-search: %s\n", why);
-		goto out;
+		return err;
 	}
+	if (!argv)
+		return 0;
+	puts("ending");
+	fflush(stdout);
+	return read_needles(search);
+}
+
+static int search_process(pid_t pid, char **argv, struct search *search)
+{
+	int err, status = 2;
+
+	err = begin(pid, argv, search);
+	if (err)
+		goto out;
+	pid = process.pid;
 	err = process_search(&process, search);
 	if (err)
 		fprintf(stderr, "residue-search: process %d: %s\n", (int)pid,
@@ -132,23 +158,37 @@ out:
 	return status;
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: residue-search [-v] PID < needles\n"
+			"       residue-search [-v] -x PROGRAM [ARGUMENT...] < needles\n"
+			"  -v  also say on stderr where each copy lies\n"
+			"  -x  run PROGRAM, and search it as it ends\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
+	bool to_exit = false;
 	struct search *search;
 	char *end = NULL;
 	long pid = 0;
-	int status = 2, option;
+	int status, option;
 
-	while ((option = getopt(argc, argv, "v")) == 'v')
-		verbose = true;
-	if (option == -1 && argc - optind == 1) {
-		errno = 0;
-		pid = strtol(argv[optind], &end, 10);
+	while ((option = getopt(argc, argv, "+vx")) > 0) {
+		if (option == '?')
+			return usage();
+		verbose |= option == 'v';
+		to_exit |= option == 'x';
 	}
-	if (!end || end == argv[optind] || *end || errno || pid <= 0 || pid > INT_MAX) {
-		fprintf(stderr, "usage: residue-search [-v] PID < needles\n"
-				"  -v  also say on stderr where each copy lies\n");
-		return 2;
+	argv += optind;
+	if (!*argv || (!to_exit && argv[1]))
+		return usage();
+	if (!to_exit) {
+		errno = 0;
+		pid = strtol(*argv, &end, 10);
+		if (end == *argv || *end || errno || pid <= 0 || pid > INT_MAX)
+			return usage();
 	}
 	if (pid == getpid()) {
 		fprintf(stderr, "residue-search: a process cannot search itself\n");
@@ -159,8 +199,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "residue-search: %s\n", strerror(errno));
 		return 2;
 	}
-	if (!read_needles(search))
-		status = search_process(pid, search);
+	status = search_process(pid, to_exit ? argv : NULL, search);
 	search_free(search);
 	return status;
 }

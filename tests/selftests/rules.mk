@@ -8,7 +8,7 @@ include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section signal_section limits exception revoked
 # Ways in and out of a section.
 LIBRARY_SELFTESTS += nesting jump threads thread_create cancel ending \
-	context forking stack_size overflow options report trim warning binding
+	context forking inherit inherit_limits stack_size overflow options report trim warning binding
 # What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks \
 	signal_mark signal_malloc signal_ways signal_trace
@@ -26,7 +26,7 @@ LIBRARY_SELFTESTS += jump_fortified
 # gcc has no static sanitizer.
 ifeq ($(filter asan tsan,$(WATCH)),)
 LIBRARY_SELFTESTS += section_static jump_static threads_static cancel_static \
-	forking_static
+	forking_static inherit_static inherit_limits_static
 endif
 # Takes ten seconds: once natively, and once in the virtual machine.
 SELFTEST_STORM := $(SELFTEST_O)/signal_storm

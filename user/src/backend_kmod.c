@@ -35,27 +35,76 @@ static int probe(void)
 	return err;
 }
 
-static int map(void *address, size_t length)
+/* A descriptor, or -errno. */
+static int make(size_t length)
 {
 	struct lethe_create create = { .size = sizeof(create), .length = length };
-	int device, region, err = 0;
+	int device, region;
 
 	device = open_device();
 	if (device < 0)
 		return device;
 	region = ioctl(device, LETHE_IOC_CREATE, &create);
 	if (region < 0)
-		err = -errno;
+		region = -errno;
 	close(device);
-	if (err)
-		return err;
+	return region;
+}
 
-	/* A failing mmap() leaves what was at the address. */
-	if (mmap(address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, region,
-		 0) == MAP_FAILED)
-		err = -errno;
+/* With MAP_FIXED at *@address, else it is set. A failure leaves what was there. */
+static int map_region(void **address, size_t length, int flags, int region)
+{
+	void *p = mmap(*address, length, PROT_READ | PROT_WRITE, MAP_SHARED | flags,
+		       region, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*address = p;
+	return 0;
+}
+
+static int map(void *address, size_t length)
+{
+	int region, err;
+
+	region = make(length);
+	if (region < 0)
+		return region;
+	err = map_region(&address, length, MAP_FIXED, region);
 	close(region);
 	return err;
+}
+
+static int copy_fill(int copy, const void *from, size_t length)
+{
+	void *there = NULL;
+	int err;
+
+	err = map_region(&there, length, 0, copy);
+	if (err)
+		return err;
+	copy_secret(there, from, length);
+	munmap(there, length);
+	return 0;
+}
+
+/*
+ * The copy was charged to the parent, and would be for as long as the child has it:
+ * so the child goes on with one of its own, or, if there is none to be had, with it.
+ */
+static int copy_adopt(void *address, size_t length, int copy)
+{
+	void *there = NULL;
+	int err;
+
+	if (map(address, length))
+		return map_region(&address, length, MAP_FIXED, copy);
+	err = map_region(&there, length, 0, copy);
+	if (err)
+		return err;
+	copy_secret(address, there, length);
+	munmap(there, length);
+	return 0;
 }
 
 const struct backend backend_kmod = {
@@ -63,4 +112,7 @@ const struct backend backend_kmod = {
 	.level = LETHE_LEVEL_UNMAPPED,
 	.probe = probe,
 	.map = map,
+	.copy_make = make,
+	.copy_fill = copy_fill,
+	.copy_adopt = copy_adopt,
 };

@@ -58,19 +58,40 @@ static int populate(char *start, size_t length)
 	return 0;
 }
 
-static int map(void *address, size_t length)
+/* A descriptor, or -errno. */
+static int make(size_t length)
 {
-	int fd, err = 0;
+	int fd, err;
 
 	fd = open_secret();
+	if (fd < 0 || ftruncate(fd, (off_t)length) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* With MAP_FIXED at *@address, else it is set. */
+static int map_file(void **address, size_t length, int flags, int fd)
+{
+	void *p = mmap(*address, length, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd,
+		       0);
+
+	if (p == MAP_FAILED)
+		/* EAGAIN: kernels that count the limit here. */
+		return errno == EAGAIN ? -ENOMEM : -errno;
+	*address = p;
+	return 0;
+}
+
+static int map(void *address, size_t length)
+{
+	int fd, err;
+
+	fd = make(length);
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, (off_t)length) < 0)
-		err = -errno;
-	else if (mmap(address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-		      0) == MAP_FAILED)
-		/* EAGAIN: kernels that count the limit here. */
-		err = errno == EAGAIN ? -ENOMEM : -errno;
+	err = map_file(&address, length, MAP_FIXED, fd);
 	close(fd);
 	if (err)
 		return err;
@@ -85,9 +106,52 @@ static int map(void *address, size_t length)
 	return err;
 }
 
+/* The pages are the file's: mapped anew, they are there. */
+static int copy_make(size_t length)
+{
+	void *there = NULL;
+	int fd, err;
+
+	fd = make(length);
+	if (fd < 0)
+		return fd;
+	err = map_file(&there, length, 0, fd);
+	if (!err) {
+		err = populate(there, length);
+		munmap(there, length);
+	}
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static int copy_fill(int copy, const void *from, size_t length)
+{
+	void *there = NULL;
+	int err;
+
+	err = map_file(&there, length, 0, copy);
+	if (err)
+		return err;
+	copy_secret(there, from, length);
+	munmap(there, length);
+	return 0;
+}
+
+static int copy_adopt(void *address, size_t length, int copy)
+{
+	return map_file(&address, length, MAP_FIXED, copy)         ?:
+		       madvise(address, length, MADV_DONTFORK) < 0 ? -errno :
+								     0;
+}
+
 const struct backend backend_memfd_secret = {
 	.name = "memfd_secret",
 	.level = LETHE_LEVEL_UNMAPPED,
 	.probe = probe,
 	.map = map,
+	.copy_make = copy_make,
+	.copy_fill = copy_fill,
+	.copy_adopt = copy_adopt,
 };

@@ -16,6 +16,15 @@ static int probe(void)
 	return 0;
 }
 
+static int lock(void *address, size_t length)
+{
+	/* Not mlock(): with a sanitizer that does nothing, and says it did. */
+	if (syscall(SYS_mlock, address, length) == 0)
+		return 0;
+	/* EPERM is a limit of zero, EAGAIN a page that could not be had. */
+	return errno == EPERM || errno == EAGAIN ? -ENOMEM : -errno;
+}
+
 static int map(void *address, size_t length)
 {
 	int err;
@@ -29,16 +38,27 @@ static int map(void *address, size_t length)
 		err = -errno;
 		goto undo;
 	}
-	/* Not mlock(): with a sanitizer that does nothing, and says it did. */
-	if (syscall(SYS_mlock, address, length) < 0) {
-		/* EPERM is a limit of zero, EAGAIN a page that could not be had. */
-		err = errno == EPERM || errno == EAGAIN ? -ENOMEM : -errno;
+	err = lock(address, length);
+	if (err)
 		goto undo;
-	}
 	return 0;
 undo:
 	space_reserve(address, length);
 	return err;
+}
+
+static int copy_allow(void *address, size_t length, bool allow)
+{
+	int advice = allow ? MADV_DOFORK : MADV_DONTFORK;
+
+	return madvise(address, length, advice) < 0 ? -errno : 0;
+}
+
+/* A child has no lock of its parent's; to take one makes the pages its own. */
+static int copy_adopt(void *address, size_t length, int copy)
+{
+	(void)copy;
+	return copy_allow(address, length, false) ?: lock(address, length);
 }
 
 const struct backend backend_mlock = {
@@ -46,4 +66,6 @@ const struct backend backend_mlock = {
 	.level = LETHE_LEVEL_LOCKED,
 	.probe = probe,
 	.map = map,
+	.copy_allow = copy_allow,
+	.copy_adopt = copy_adopt,
 };

@@ -3,7 +3,8 @@
  * What fork() does to secret memory: the child has none of it. It starts over,
  * with locks that are free and with nothing that points into the lost pages. One
  * that is forked inside a section has no stack to come back to; it says so and
- * aborts, where it can be helped.
+ * aborts, where it can be helped. Where all of a program's heap is secret, its
+ * child has a copy (inherit.c).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,29 +29,35 @@ static void prepare(void)
 {
 	if (in_section())
 		message("a fork inside a section that fork() itself did not make (daemon, forkpty): its child has no stack, and dies");
+	inherit_fork_lock();
 	revoked_fork_prepare();
 	buffers_fork_prepare();
 	heap_fork_prepare();
 	stack_fork_prepare();
 	space_fork_prepare();
+	inherit_fork_prepare();
 }
 
 static void parent(void)
 {
+	inherit_fork_parent();
 	space_fork_parent();
 	stack_fork_parent();
 	heap_fork_parent();
 	buffers_fork_parent();
 	revoked_fork_parent();
+	inherit_fork_unlock();
 }
 
 static void child(void)
 {
+	inherit_fork_child();
 	space_fork_child();
 	stack_fork_child();
 	heap_fork_child();
 	buffers_fork_child();
 	revoked_fork_child();
+	inherit_fork_unlock();
 	thread_fork_child();
 }
 
@@ -93,17 +100,29 @@ static void *below_entry(void)
 	return (void *)(((uintptr_t)lethe_thread.entry - 4 * KIB) & ~(uintptr_t)63);
 }
 
-/*
- * Takes the place of libc's, which in a section would give birth to a child that
- * dies of a SIGSEGV nobody understands. Elsewhere it is libc's.
- */
-PUBLIC pid_t fork(void)
+/* It fails where a child would lack something, rather than to make such a child. */
+static pid_t fork_with_copies(void)
+{
+	int err = inherit_begin();
+	pid_t pid;
+
+	if (err) {
+		/* As fork() has it, whatever was lacking. */
+		errno = err == -ENOMEM ? ENOMEM : EAGAIN;
+		return -1;
+	}
+	pid = __fork();
+	inherit_done();
+	return pid;
+}
+
+PUBLIC pid_t lethe_fork(void)
 {
 	pid_t pid = -1;
 	char *below;
 
 	if (likely(!in_section()))
-		return __fork();
+		return inherit_wanted() ? fork_with_copies() : __fork();
 	if (lethe_thread.flags & LETHE_REFUSE_FORK) {
 		errno = EPERM;
 		return -1;
@@ -113,4 +132,13 @@ PUBLIC pid_t fork(void)
 	tools_look(below - sizeof(void *), sizeof(void *));
 	section_call(fork_and_abort, &pid, below);
 	return pid;
+}
+
+/*
+ * Takes the place of libc's, which in a section would give birth to a child that
+ * dies of a SIGSEGV nobody understands. Elsewhere it is libc's.
+ */
+PUBLIC pid_t fork(void)
+{
+	return lethe_fork();
 }

@@ -104,18 +104,44 @@ void heap_lose_all(void)
 	heap_unlock();
 }
 
+/* Of a copy, every heap must be whole: none of another thread's in the midst of it. */
+static bool all_at_rest;
+
 void heap_fork_prepare(void)
 {
+	unsigned int tries = 25;
+
 	heap_lock();
+	if (!inherit_wanted())
+		return;
+	do
+		all_at_rest = heap_stop_all();
+	while (!all_at_rest && --tries);
 }
 
 void heap_fork_parent(void)
 {
+	if (inherit_wanted())
+		heap_go_on_all();
 	heap_unlock();
+}
+
+/* The threads are gone, their blocks are nobody's: this thread's too, for once. */
+static void keep_all(void)
+{
+	if (!all_at_rest)
+		die("a thread was in the midst of an allocation for seconds: the forked child's heap is not whole, and it is aborted");
+	while (heap_all.used)
+		heap_retire(heap_all.used);
 }
 
 void heap_fork_child(void)
 {
+	if (inherit_wanted()) {
+		keep_all();
+		heap_lock_fork_child();
+		return;
+	}
 	heap_thread_forget();
 	forget_nobodys();
 	heap_span_forget();

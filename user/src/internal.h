@@ -8,6 +8,7 @@
  *	tools.c		ASan and Valgrind are told of stacks
  *	backend*.c	secret pages from the kernel, at an address asked for
  *	space.c		one reservation of address space; what lies where
+ *	inherit.c	a fork's child that gets a copy of the heap after all
  *	stack.c heap*.c	secret stacks, the secret heap (see heap.h)
  *	buffer*.c	guarded buffers (which seal theirs in a section)
  *	revoked.c	all of it taken away by the kernel
@@ -85,6 +86,13 @@ void cancel_release(const struct cancellable *was);
  * @map: put @length bytes of zeroed secret pages at @address, all of them
  *	present, so that no later touch can fail; MAP_FIXED over a part of the
  *	reservation. 0 or -errno, and then the part is as it was
+ * @copy_make: room for a copy of @length bytes, all of it present, that a fork's
+ *	child can map: a descriptor, or -errno. NULL: fork() itself can be let copy
+ * @copy_fill: copy @from into it. 0 or -errno
+ * @copy_allow: without @copy_make: have fork() copy this, or, as ever, not. 0 or
+ *	-errno
+ * @copy_adopt: in the child, where nothing is at @address, or what fork() copied:
+ *	put the copy there as @map would, but for its zeroes. 0 or -errno
  *
  * Pages go back by mapping PROT_NONE over them, after a wipe (space.c).
  */
@@ -93,6 +101,10 @@ struct backend {
 	enum lethe_level level;
 	int (*probe)(void);
 	int (*map)(void *address, size_t length);
+	int (*copy_make)(size_t length);
+	int (*copy_fill)(int copy, const void *from, size_t length);
+	int (*copy_allow)(void *address, size_t length, bool allow);
+	int (*copy_adopt)(void *address, size_t length, int copy);
 };
 
 extern const struct backend backend_kmod, backend_memfd_secret, backend_mlock;
@@ -137,6 +149,14 @@ void space_unmap_wiped(void *start, size_t length, size_t guard);
 void space_lose_all(void);
 /* For backends: put nothing at a part of the reservation. 0 or -errno. */
 int space_reserve(void *start, size_t length);
+/*
+ * Of the mappings without a guard, in the order of their addresses, the first that
+ * starts at @from or later: the heap's, since a stack has one. Between
+ * space_fork_prepare() and what follows it.
+ */
+bool space_next_unguarded(const void *from, char **start, size_t *length);
+/* Bytes of secret pages. Exported, for liblethe-run alone. */
+PUBLIC size_t lethe_space_mapped(void);
 
 /* Both 0 before the first space_map(). Exported, for liblethe-malloc alone. */
 extern PUBLIC uintptr_t lethe_space_base;
@@ -409,11 +429,37 @@ int do_with_in_room(const struct lethe_options *options, void (*fn)(void *arg), 
 
 /* fork.c: have the functions below called around fork(). 0 or -errno. */
 int fork_register(void);
+/* fork(), for liblethe-run, in front of libc, to call. */
+PUBLIC pid_t lethe_fork(void);
+
+/*
+ * inherit.c: the switch, set once and by liblethe-run alone, before there is a
+ * second thread: a fork's child gets a copy of all that is mapped without a guard,
+ * of the same level, at the same addresses. It must then go on with it, rather than
+ * forget it: heap_fork_child() asks inherit_wanted().
+ */
+extern PUBLIC bool lethe_fork_copies;
+static inline bool inherit_wanted(void)
+{
+	return unlikely(lethe_fork_copies);
+}
+/*
+ * Before fork(): what can be lacking is had now. 0; or -errno, and why is said.
+ * inherit_done() after it, in parent and child.
+ */
+int inherit_begin(void);
+void inherit_done(void);
+/* As those below; the lock before all others, and given up after them. */
+void inherit_fork_lock(void);
+void inherit_fork_unlock(void);
+void inherit_fork_prepare(void);
+void inherit_fork_parent(void);
+void inherit_fork_child(void);
 
 /*
  * fork.c calls these, in this order before a fork and in reverse after it, so
  * that a child finds every lock free and every structure whole. In the child
- * the secret pages are gone.
+ * the secret pages are gone, unless inherit_wanted().
  */
 void thread_fork_child(void);
 void revoked_fork_prepare(void);

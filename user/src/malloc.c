@@ -8,6 +8,8 @@
  * it serves before every constructor and after every destructor. Inside a section
  * it never falls back on ordinary memory: a full secret heap is ENOMEM. What it
  * returns, and which errors, is what the libc that is there would.
+ *
+ * With LETHE_ALL it is liblethe-run.so: what every thread does is as in a section.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -15,11 +17,14 @@
 #include <string.h>
 
 #include "malloc_place.h"
+#ifdef LETHE_ALL
+#include "run.h"
+#endif
 
 static inline bool in_section(void)
 {
 	/* One test outside; inside, a handler and a pause have to be told apart. */
-	return unlikely(lethe_thread.depth) && place_is_secret();
+	return section_open() && place_is_secret();
 }
 
 static inline bool is_power_of_two(size_t n)
@@ -110,7 +115,7 @@ PUBLIC void *realloc(void *block, size_t size)
 {
 	if (unlikely(space_contains(block)))
 		return resize_secret(block, size);
-	if (unlikely(lethe_thread.depth))
+	if (section_open())
 		return resize_with_section_open(block, size);
 	return __libc_realloc(block, size);
 }

@@ -215,6 +215,19 @@ static const char *owner_of(const char *function)
 	return owner ? owner : "another";
 }
 
+/*
+ * Whoever linked or preloaded liblethe-malloc goes on without; who asked for a program
+ * with all of its heap on secret pages gets no other.
+ */
+static COLD enum place step_aside(enum place place)
+{
+#ifdef LETHE_ALL
+	message("no run: what this program allocates would be ordinary memory");
+	_exit(125);
+#endif
+	return place;
+}
+
 static enum place ask(void)
 {
 	const char *another = served_by_another();
@@ -230,12 +243,12 @@ static enum place ask(void)
 	if (name) {
 		SAY("%s() is served by %s: liblethe-malloc steps aside, %s", another,
 		    name, instead);
-		return PLACE_BEHIND;
+		return step_aside(PLACE_BEHIND);
 	}
 	if (behind) {
 		SAY("%s is there to serve malloc() too: liblethe-malloc steps aside, %s",
 		    behind, instead);
-		return PLACE_SHARED;
+		return step_aside(PLACE_SHARED);
 	}
 	return PLACE_FRONT;
 }

@@ -34,6 +34,16 @@ void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
 void cfree(void *block);
 
+/* liblethe-run.so: whatever a thread does is as in a section. */
+static inline bool section_open(void)
+{
+#ifdef LETHE_ALL
+	return true;
+#else
+	return unlikely(lethe_thread.depth);
+#endif
+}
+
 #ifdef LETHE_STATIC
 
 /* By these names, to which rules.mk renames nothing. */
@@ -107,7 +117,11 @@ static inline enum place place_of_ours(void)
 /* With a section open. */
 static inline bool place_is_secret(void)
 {
+#ifdef LETHE_ALL
+	return likely(place_of_ours() == PLACE_FRONT) && likely(!lethe_thread.paused);
+#else
 	return likely(place_of_ours() == PLACE_FRONT) && lethe_enabled();
+#endif
 }
 
 static inline bool place_is_behind(void)

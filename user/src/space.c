@@ -55,9 +55,18 @@ static void *reserve_at(void *address, size_t length, int flags)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
+/* gdb's gcore would write all of it down, as gigabytes of zeroes. */
+static void keep_from_dumps(void *start, size_t length)
+{
+	madvise(start, length, MADV_DONTDUMP);
+}
+
 int space_reserve(void *start, size_t length)
 {
-	return reserve_at(start, length, MAP_FIXED) == MAP_FAILED ? -errno : 0;
+	if (reserve_at(start, length, MAP_FIXED) == MAP_FAILED)
+		return -errno;
+	keep_from_dumps(start, length);
+	return 0;
 }
 
 static uintptr_t random_start(void)
@@ -97,6 +106,7 @@ static int make_reservation(void)
 		if (p == MAP_FAILED)
 			continue;
 		aligned = round_up((uintptr_t)p, CHUNK);
+		keep_from_dumps(p, size);
 		size = ((uintptr_t)p + size - aligned) / CHUNK * CHUNK;
 		/* In this order: space_contains() takes no lock. */
 		__atomic_store_n(&lethe_space_base, aligned, __ATOMIC_RELEASE);
@@ -305,31 +315,82 @@ void space_fork_parent(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* With the lock. */
-static bool lose_all(void)
+bool space_next_unguarded(const void *from, char **start, size_t *length)
+{
+	size_t i, end = lethe_space_size / CHUNK, first, pages;
+
+	for (i = lethe_space_size ? chunk_of(from) : end; i < end; i = first + 1) {
+		for (first = i; first < end && !(chunk_state(first) & PAGES_MASK);)
+			first++;
+		for (i = first, pages = 0; i < end; i++) {
+			pages += chunk_state(i) & PAGES_MASK;
+			/* Behind its last page a mapping has one of nothing. */
+			if ((chunk_state(i) & PAGES_MASK) < CHUNK / PAGE)
+				break;
+		}
+		if (!pages)
+			break;
+		*start = (char *)lethe_space_base + first * CHUNK;
+		*length = pages * PAGE;
+		if (chunk_state(first - 1) != CHUNK_GUARD)
+			return true;
+		first = i;
+	}
+	return false;
+}
+
+PUBLIC size_t lethe_space_mapped(void)
+{
+	size_t i, pages = 0;
+
+	for (i = 0; i < lethe_space_size / CHUNK; i++)
+		pages += chunk_state(i) & PAGES_MASK;
+	return pages * PAGE;
+}
+
+/* With the lock. From @start on to before @end, both at a chunk. */
+static bool lose(char *start, char *end, const char *pages_end)
 {
 	size_t i;
 
 	/* First, for whoever changes the access to pages and then asks (buffer_run.c). */
-	for (i = 0; i < lethe_space_size / CHUNK; i++)
+	for (; start < end; start += CHUNK) {
+		i = chunk_of(start);
 		if (chunk_state(i) != CHUNK_FREE)
 			set_chunk(i, CHUNK_LOST);
+	}
 	/* The holes that what is lost leaves must not become another's. */
-	return !lethe_space_size ||
-	       !space_reserve((void *)lethe_space_base, lethe_space_size);
+	return pages_end >= end ||
+	       !space_reserve((void *)pages_end, (size_t)(end - pages_end));
+}
+
+/* All but what a child has a copy of: then its mappings without a guard. */
+static bool lose_all(bool but_copies)
+{
+	char *from = (char *)lethe_space_base, *end = from + lethe_space_size;
+	char *pages_end = from, *start;
+	size_t length;
+
+	while (but_copies && space_next_unguarded(from, &start, &length)) {
+		if (!lose(from, start, pages_end))
+			return false;
+		pages_end = start + length;
+		from = start + chunks_for(length) * CHUNK;
+	}
+	return lose(from, end, pages_end);
 }
 
 void space_lose_all(void)
 {
 	pthread_mutex_lock(&lock);
-	if (!lose_all())
+	if (!lose_all(false))
 		die("cannot reserve the place of secret memory that was revoked");
 	pthread_mutex_unlock(&lock);
 }
 
 void space_fork_child(void)
 {
-	if (!lose_all())
+	if (!lose_all(inherit_wanted()))
 		die("cannot reserve secret memory's place in a forked child");
 	pthread_mutex_unlock(&lock);
 }
