@@ -319,6 +319,8 @@ bool space_next_unguarded(const void *from, char **start, size_t *length)
 {
 	size_t i, end = lethe_space_size / CHUNK, first, pages;
 
+	/* A mapping starts at a chunk, and need not end at one. */
+	from = (const char *)round_up((uintptr_t)from, CHUNK);
 	for (i = lethe_space_size ? chunk_of(from) : end; i < end; i = first + 1) {
 		for (first = i; first < end && !(chunk_state(first) & PAGES_MASK);)
 			first++;
