@@ -59,7 +59,11 @@ def unshielded(memory, seed):
     places.update(range(0, len(memory) - 16384 + 1, 4096))
     found = 0
     for at in places:
-        digest = hashlib.sha512(memory[at:at + 16384]).digest()
+        prekey = memory[at:at + 16384]
+        # Random bytes: not what was never written to, of which there may be much.
+        if not any(prekey[:64]):
+            continue
+        digest = hashlib.sha512(prekey).digest()
         aes = Cipher(algorithms.AES(digest[:32]), modes.CTR(digest[32:48]))
         sealed = aes.encryptor().update(head)
         for blob in re.finditer(re.escape(sealed), memory):

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "child.h"
 #include "lethe.h"
@@ -61,7 +63,8 @@ static bool can_lock_more(void)
 {
 	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			  -1, 0);
-	bool can = page != MAP_FAILED && !mlock(page, PAGE);
+	/* Not by libc's name: under a sanitizer that does nothing, and well. */
+	bool can = page != MAP_FAILED && !syscall(SYS_mlock, page, PAGE);
 
 	munmap(page, PAGE);
 	return can;

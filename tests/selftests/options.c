@@ -16,7 +16,7 @@
 
 #define ALL_FLAGS                                                                \
 	(LETHE_FAST | LETHE_BLOCK_SIGNALS | LETHE_COMPLETE | LETHE_REFUSE_FORK | \
-	 LETHE_WIPE_BELOW)
+	 LETHE_WIPE_BELOW | LETHE_SCOPED_HEAP)
 
 /* As a program has them that was built with a later version of the header. */
 struct later_options {
@@ -95,10 +95,10 @@ static void test_flags(void)
 		else
 			refused += ask(&options) == -EINVAL;
 	}
-	tap_ok(good == 5 && refused == 27, "5 flags are known, and 27 are EINVAL");
+	tap_ok(good == 6 && refused == 26, "6 flags are known, and 26 are EINVAL");
 	for (good = 0, options.flags = 0; options.flags <= ALL_FLAGS; options.flags++)
 		good += ask(&options) == 0;
-	tap_ok(good == 32, "all of their combinations run");
+	tap_ok(good == 64, "all of their combinations run");
 }
 
 static void test_levels(void)

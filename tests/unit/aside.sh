@@ -64,6 +64,8 @@ said '' "$ordinary" "$plain"
 result $? "control: without it, ordinary"
 said '' "$secret" "$programs/aside_fixed"
 result $? "a program at a fixed place that takes the address of malloc() is not taken for another"
+said '' "$secret" env LD_PRELOAD="$ours" "$programs/aside_fixed_plain"
+result $? "nor is one that was linked with libc's alone"
 
 for name in jemalloc.so.2 tcmalloc_minimal.so.4 memusage.so c_malloc_debug.so.0; do
 	other=lib$name

@@ -71,7 +71,7 @@ $(O)/tap/static-%.tap: $(UNIT_O)/static_use .FORCE
 		{ tests/selftests/status.sh $(<F) $$? >>$@; cat $@; }
 
 # A program and what may serve its malloc(): liblethe-malloc by each way, sanitizers.
-ASIDE	:= aside aside_plain aside_fixed aside_late aside_address aside_thread aside_leak
+ASIDE	:= aside aside_plain aside_fixed aside_fixed_plain aside_late aside_address aside_thread aside_leak
 ASIDE_CLANG := $(firstword $(filter clang%,$(CC)) $(shell command -v clang-14 clang-19))
 ASIDE	+= $(if $(ASIDE_CLANG),aside_memory)
 ASIDE_JEMALLOC := $(wildcard /usr/lib/x86_64-linux-gnu/libjemalloc.so.2)
@@ -81,6 +81,7 @@ ASIDE_PROGRAMS := $(ASIDE:%=$(UNIT_O)/%)
 aside-malloc := -llethe-malloc
 $(UNIT_O)/aside $(UNIT_O)/aside_jemalloc: private ASIDE_LIBS := $(aside-malloc)
 $(UNIT_O)/aside_fixed: private ASIDE_LIBS := -DFIXED -fno-pie -fno-pic -no-pie -fplt $(aside-malloc)
+$(UNIT_O)/aside_fixed_plain: private ASIDE_LIBS := -DFIXED -fno-pie -fno-pic -no-pie -fplt
 $(UNIT_O)/aside_late: private ASIDE_LIBS := -DLATE='"$(abspath $(O))/lib/liblethe-malloc.so"'
 $(foreach s,address thread leak memory,$(eval \
 	$(UNIT_O)/aside_$(s): private ASIDE_LIBS := -fsanitize=$(s) $(aside-malloc)))

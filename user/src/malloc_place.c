@@ -104,19 +104,26 @@ void *libc_aligned_alloc(size_t alignment, size_t size)
 	})
 
 /*
- * Of whoever passes calls on, after doing something to them, perhaps to the block's
- * address. Not so a function that a program at a fixed place has the address of: that
- * is the linker's, and only jumps to the one that is bound.
+ * Of a function that a program at a fixed place has the address of: it is the program's
+ * by its address, and only jumps to the one that is bound.
  */
-static bool is_passed_on(const void *function)
+static bool is_linkers(const void *function)
 {
 	const Elf64_Sym *symbol = NULL;
 	Dl_info info;
 
-	if (object_of(function, NULL) == object_of(&malloc_place, NULL))
-		return false;
-	return !dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol ||
-	       symbol->st_shndx != SHN_UNDEF;
+	return dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol &&
+	       symbol->st_shndx == SHN_UNDEF;
+}
+
+/*
+ * Of whoever passes calls on, after doing something to them, perhaps to the block's
+ * address.
+ */
+static bool is_passed_on(const void *function)
+{
+	return object_of(function, NULL) != object_of(&malloc_place, NULL) &&
+	       !is_linkers(function);
 }
 
 /* NULL, or a function that another one serves; what it gave is left to be. */
@@ -185,7 +192,13 @@ static const char *sanitizer(void)
 			message(__VA_ARGS__); \
 	} while (0)
 
-static const char instead[] = "so what is allocated in sections is ordinary memory";
+#ifdef LETHE_ALL
+static const char aside[] =
+	"the program is not run, for its heap would be ordinary memory";
+#else
+static const char aside[] =
+	"liblethe-malloc steps aside, so what is allocated in sections is ordinary memory";
+#endif
 
 /*
  * Who else has a malloc(), from a place in the order of search on: the name of a file,
@@ -198,7 +211,9 @@ static const char *another_from(void *place, bool versioned)
 				  dlsym(place, "malloc");
 	const char *owner = NULL;
 
-	return found && object_of(found, &owner) != libc ? owner : NULL;
+	if (!found || is_linkers(found))
+		return NULL;
+	return object_of(found, &owner) != libc ? owner : NULL;
 }
 
 /* With PLACE_BEHIND: whose is it? */
@@ -222,7 +237,6 @@ static const char *owner_of(const char *function)
 static COLD enum place step_aside(enum place place)
 {
 #ifdef LETHE_ALL
-	message("no run: what this program allocates would be ordinary memory");
 	_exit(125);
 #endif
 	return place;
@@ -241,13 +255,11 @@ static enum place ask(void)
 		name = another_from(RTLD_DEFAULT, true);
 	}
 	if (name) {
-		SAY("%s() is served by %s: liblethe-malloc steps aside, %s", another,
-		    name, instead);
+		SAY("%s() is served by %s: %s", another, name, aside);
 		return step_aside(PLACE_BEHIND);
 	}
 	if (behind) {
-		SAY("%s is there to serve malloc() too: liblethe-malloc steps aside, %s",
-		    behind, instead);
+		SAY("%s is there to serve malloc() too: %s", behind, aside);
 		return step_aside(PLACE_SHARED);
 	}
 	return PLACE_FRONT;
