@@ -282,6 +282,17 @@ static void test_keep()
 	};
 	char *p;
 
+	static char *first, *second;
+	auto again = [](void *) {
+		first = filled(100);
+		lethe_keep(first);
+		lethe_free(first);
+		second = filled(100);
+	};
+
+	run(LETHE_SCOPED_HEAP, again, nullptr);
+	tap_ok(first == second && !lives(second),
+	       "a block in the place of a kept one that was freed is not kept");
 	run(LETHE_SCOPED_HEAP, fn, nullptr);
 	tap_ok(nothing == -EINVAL && ordinary == -EINVAL && inside == -EINVAL &&
 		       dead == -EINVAL,
@@ -396,7 +407,7 @@ static void test_pause()
 
 int main()
 {
-	tap_plan(24);
+	tap_plan(25);
 	test_return();
 	test_wiped();
 	test_ways_out();

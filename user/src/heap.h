@@ -287,6 +287,17 @@ void heap_span_release(struct heap_span *span);
 bool heap_span_resize(struct heap_span *span, size_t pages);
 /* Marks a slot as kept. 0 or -ENOMEM. */
 int heap_span_keep(struct heap_slot slot);
+
+/* As it is freed, by whichever thread: what comes there next is another block. */
+static inline void heap_span_unkeep(struct heap_slot slot)
+{
+	uint64_t *kept = __atomic_load_n(&slot.span->kept, __ATOMIC_ACQUIRE);
+
+	if (unlikely(kept))
+		__atomic_fetch_and(&kept[slot.index / 64], ~(1ULL << slot.index % 64),
+				   __ATOMIC_RELAXED);
+}
+
 /* What is wrong with @p, at which heap_slot_find() has found no live block. */
 const char *heap_slot_complaint(const void *p);
 /* As space_lose_all(). */

@@ -55,7 +55,7 @@ static bool is_kept(struct heap_slot slot)
 {
 	const uint64_t *kept = slot.span->kept;
 
-	return kept && kept[slot.index / 64] >> slot.index % 64 & 1;
+	return kept && heap_bit(kept, slot.index);
 }
 
 /* Live blocks, but for the kept: another thread may be freeing one right now. */
