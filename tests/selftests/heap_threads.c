@@ -249,12 +249,12 @@ static int ask_after(void *arg)
 	return lethe_usable_size(shared) != 0;
 }
 
-static bool is_told(int (*fn)(void *), size_t size)
+static bool is_told(int (*fn)(void *), size_t size, const char *what)
 {
 	struct ended ended;
 
 	run_child(fn, &size, &ended);
-	return killed_by(&ended, SIGABRT) && lines_with(&ended, "is free already") == 1;
+	return killed_by(&ended, SIGABRT) && lines_with(&ended, what) == 1;
 }
 
 static void test_twice(void)
@@ -268,13 +268,100 @@ static void test_twice(void)
 		{ free_twice_elsewhere, "freed by two others" },
 		{ ask_after, "freed by another, then asked about" },
 	};
+	static const char already[] = "is free already";
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		tap_ok(is_told(cases[i].fn, 50) && is_told(cases[i].fn, 3000) &&
-			       is_told(cases[i].fn, 5 * PAGE),
+		tap_ok(is_told(cases[i].fn, 50, already) &&
+			       is_told(cases[i].fn, 3000, already) &&
+			       is_told(cases[i].fn, 5 * PAGE, already),
 		       "a block is %s: that is told, and ends the process",
 		       cases[i].what);
+}
+
+static int both_free;
+
+static void *free_at_once(void *arg)
+{
+	__atomic_fetch_add(&both_free, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&both_free, __ATOMIC_SEQ_CST) < 2)
+		;
+	lethe_free(shared);
+	return arg;
+}
+
+static int free_at_the_same_time(void *arg)
+{
+	pthread_t threads[2];
+	size_t i;
+
+	shared = lethe_malloc(*(size_t *)arg);
+	for (i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, free_at_once, NULL);
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+/* As long as it takes to wipe it, both have found it live. */
+static void test_at_once(void)
+{
+	static const size_t sizes[] = { 8 * KIB, MIB };
+	/* Whoever comes late may find its pages gone, and say that. */
+	size_t i, told = 0;
+
+	for (i = 0; i < 60; i++)
+		told += is_told(free_at_the_same_time, sizes[i % 2], "lethe: free of");
+	tap_ok(told == 60, "of two threads that free a block at once one is told");
+}
+
+#define HANDED_OVER 1000
+
+static pthread_barrier_t filled_box, emptied_box;
+
+static void *empty_box(void *arg)
+{
+	size_t round, i, rounds = *(size_t *)arg;
+
+	for (round = 0; round < rounds; round++) {
+		pthread_barrier_wait(&filled_box);
+		for (i = 0; i < HANDED_OVER; i++)
+			lethe_free(blocks[i]);
+		pthread_barrier_wait(&emptied_box);
+	}
+	return NULL;
+}
+
+/* What one makes and another frees, over and over, is made of the same pages. */
+static void test_handed_over(void)
+{
+	size_t rounds = 200, round, i, new_pages = 0, known = 0;
+	static uintptr_t pages[HANDED_OVER];
+	pthread_t thread;
+	uintptr_t page;
+	size_t at;
+
+	pthread_barrier_init(&filled_box, NULL, 2);
+	pthread_barrier_init(&emptied_box, NULL, 2);
+	pthread_create(&thread, NULL, empty_box, &rounds);
+	for (round = 0; round < rounds; round++) {
+		for (i = 0; i < HANDED_OVER; i++) {
+			blocks[i] = lethe_malloc(32);
+			page = (uintptr_t)blocks[i] / PAGE;
+			for (at = 0; at < known && pages[at] != page; at++)
+				;
+			if (at == known && known < HANDED_OVER) {
+				pages[known++] = page;
+				new_pages += round > 1;
+			}
+		}
+		pthread_barrier_wait(&filled_box);
+		pthread_barrier_wait(&emptied_box);
+	}
+	pthread_join(thread, NULL);
+	tap_ok(known <= 4 * (HANDED_OVER * 32 / PAGE + 1) && new_pages <= known / 2,
+	       "what one makes and another frees takes %zu pages in all, %zu of them late",
+	       known, new_pages);
 }
 
 /* Later than the library's own; but in the last round of all TSan is gone already. */
@@ -461,11 +548,13 @@ static void test_exchange(void)
 
 int main(void)
 {
-	tap_plan(17);
+	tap_plan(19);
 	test_ended();
 	test_idle();
 	test_full();
 	test_twice();
+	test_at_once();
+	test_handed_over();
 	test_destructors();
 	test_many();
 	test_without_membarrier();

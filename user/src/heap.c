@@ -189,6 +189,9 @@ static NOINLINE void release_run(struct heap_span *span)
 	int saved = errno;
 	bool kept;
 
+	/* First: another that frees it too must not come upon pages that are gone. */
+	if (!heap_claim_run(span))
+		die("free of %p: its memory is free already", span->start);
 	wipe_slot(span->start, size);
 	if (likely(heap)) {
 		heap->blocks--;
@@ -200,8 +203,6 @@ static NOINLINE void release_run(struct heap_span *span)
 		if (likely(kept))
 			return;
 	}
-	if (!heap_claim_run(span))
-		die("free of %p: its memory is free already", span->start);
 	heap_lock();
 	heap_put_run(heap_mine(), span);
 	heap_unlock();

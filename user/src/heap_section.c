@@ -82,9 +82,9 @@ static void free_run(struct heap *heap, struct heap_span *span)
 
 	if (heap_bit(span->returned, 0) || is_kept(slot))
 		return;
-	wipe_memory(span->start, size);
 	if (!heap_claim_run(span))
 		return;
+	wipe_memory(span->start, size);
 	heap_put_run(heap, span);
 	heap->blocks--;
 	heap->freed += size;

@@ -213,13 +213,15 @@ static inline void *heap_take_run(struct heap *heap, size_t pages, size_t alignm
 	return run->start;
 }
 
-/* Entered, and wiped: it is kept. False: it is not to be. */
+/* Entered, it is claimed, and wiped: it is kept. False: it is not to be. */
 static inline bool heap_keep_run(struct heap *heap, struct heap_span *run)
 {
 	if (heap->run || run->pages > heap->run_pages)
 		return false;
 	heap_set_bits(&run->available[0], 1);
 	run->available_slots = 1;
+	/* In this order, see heap_slot_find(). */
+	__atomic_store_n(&run->returned[0], 0, __ATOMIC_RELEASE);
 	heap->run = run;
 	return true;
 }
