@@ -424,6 +424,33 @@ static void test_many(void)
 	       "a thousand threads, one after another, keep %zu KiB", first / KIB);
 }
 
+/* A thread's last span is the next one's first. */
+static void *leave_one(void *arg)
+{
+	*(char **)arg = lethe_malloc(32);
+	return NULL;
+}
+
+static void test_adopted(void)
+{
+	uintptr_t pages[8] = { 0 }, page;
+	size_t i, at, known = 0;
+
+	for (i = 0; i < 200; i++)
+		on_a_thread(leave_one, &blocks[i]);
+	for (i = 0; i < 200; i++) {
+		page = (uintptr_t)blocks[i] / PAGE;
+		for (at = 0; at < known && pages[at] != page; at++)
+			;
+		if (at == known && known < 8)
+			pages[known++] = page;
+	}
+	tap_ok(known <= 200 * 32 / PAGE + 2,
+	       "what 200 threads leave, a block each, lies in %zu pages", known);
+	for (i = 0; i < 200; i++)
+		lethe_free(blocks[i]);
+}
+
 static int without_membarrier(void *arg)
 {
 	struct sock_filter code[] = {
@@ -548,7 +575,7 @@ static void test_exchange(void)
 
 int main(void)
 {
-	tap_plan(19);
+	tap_plan(20);
 	test_ended();
 	test_idle();
 	test_full();
@@ -557,6 +584,7 @@ int main(void)
 	test_handed_over();
 	test_destructors();
 	test_many();
+	test_adopted();
 	test_without_membarrier();
 	test_exchange();
 	return tap_end();
