@@ -26,7 +26,7 @@ $(UNIT_O)/libs_preloaded: $(LIBS_SRC) $(LIBRARIES)
 	$(Q)$(call libs-build)
 
 # The first use of each is what most can go wrong with: each test is a process.
-libs-run = timeout 120 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
+libs-run = timeout 300 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
 
 $(O)/tap/libs-linked.tap: $(UNIT_O)/libs .FORCE
 	$(call say,TEST,libraries in sections: linked)

@@ -41,12 +41,12 @@ UNIT_TAP := $(foreach b,$(FALLBACKS),$(O)/tap/unit-$(b).tap $(O)/tap/redirect-$(
 $(O)/tap/unit-%.tap: $(UNIT_O)/unit .FORCE
 	$(call say,TEST,unit on $*)
 	$(Q)mkdir -p $(@D) && rm -f $@
-	$(Q)LETHE_BACKEND=$* timeout 120 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
+	$(Q)LETHE_BACKEND=$* timeout 300 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
 
 $(O)/tap/redirect-%.tap: $(UNIT_O)/redirect .FORCE
 	$(call say,TEST,redirect on $*)
 	$(Q)mkdir -p $(@D) && rm -f $@
-	$(Q)LETHE_BACKEND=$* timeout 120 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
+	$(Q)LETHE_BACKEND=$* timeout 300 $< --jobs 2 --tap=$@ >$(@:.tap=.log) 2>&1 || cat $(@:.tap=.log)
 
 $(O)/tap/walk.tap: tests/unit/walk.sh $(UNIT_O)/walk .FORCE
 	$(call say,TEST,gdb)
