@@ -167,7 +167,6 @@ static NOINLINE void release_slowly(struct heap_slot slot)
 	int saved = errno;
 
 	wipe_slot(block, size);
-	heap_span_unkeep(slot);
 	if (!heap_give_back(slot))
 		die("free of %p: its memory is free already", block);
 	if (likely(heap)) {
@@ -232,7 +231,6 @@ static ALWAYS_INLINE void release(struct heap_slot slot, char *block)
 	if (likely(__atomic_load_n(&span->owner, __ATOMIC_RELAXED) == heap) &&
 	    likely(heap_enter(heap))) {
 		wipe_slot(block, span->size);
-		heap_span_unkeep(slot);
 		heap->blocks--;
 		heap->freed += span->size;
 		untidy = heap_put(heap, slot, block);

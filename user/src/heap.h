@@ -288,14 +288,14 @@ bool heap_span_resize(struct heap_span *span, size_t pages);
 /* Marks a slot as kept. 0 or -ENOMEM. */
 int heap_span_keep(struct heap_slot slot);
 
-/* As it is freed, by whichever thread: what comes there next is another block. */
-static inline void heap_span_unkeep(struct heap_slot slot)
+/*
+ * As the owner takes a slot: what was kept there was another block. (Not as that is
+ * freed: who does so may be another thread, at the very moment when a section ends.)
+ */
+static inline void heap_span_unkeep(struct heap_span *span, unsigned int index)
 {
-	uint64_t *kept = __atomic_load_n(&slot.span->kept, __ATOMIC_ACQUIRE);
-
-	if (unlikely(kept))
-		__atomic_fetch_and(&kept[slot.index / 64], ~(1ULL << slot.index % 64),
-				   __ATOMIC_RELAXED);
+	if (unlikely(span->kept))
+		span->kept[index / 64] &= ~(1ULL << index % 64);
 }
 
 /* What is wrong with @p, at which heap_slot_find() has found no live block. */

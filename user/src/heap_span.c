@@ -110,16 +110,14 @@ bool heap_span_resize(struct heap_span *span, size_t pages)
 
 int heap_span_keep(struct heap_slot slot)
 {
-	uint64_t *kept = slot.span->kept;
+	struct heap_span *span = slot.span;
 
-	if (!kept) {
-		kept = heap_pool_get(&kept_pool);
-		if (!kept)
+	if (!span->kept) {
+		span->kept = heap_pool_get(&kept_pool);
+		if (!span->kept)
 			return -ENOMEM;
-		__atomic_store_n(&slot.span->kept, kept, __ATOMIC_RELEASE);
 	}
-	__atomic_fetch_or(&kept[slot.index / 64], 1ULL << slot.index % 64,
-			  __ATOMIC_RELAXED);
+	span->kept[slot.index / 64] |= 1ULL << slot.index % 64;
 	return 0;
 }
 

@@ -162,17 +162,21 @@ static ALWAYS_INLINE void *heap_take(struct heap *heap, unsigned int class)
 	struct heap_hot *hot = &heap->hot[class];
 	char *block = hot->start;
 	struct heap_span *span;
+	unsigned int index;
 
 	if (likely(block)) {
 		span = hot->span;
+		index = hot->index;
 		hot->start = NULL;
-		heap_clear_bit(span->available, hot->index);
+		heap_clear_bit(span->available, index);
 	} else {
 		span = heap->roomy[class];
 		if (unlikely(!span))
 			return NULL;
-		block = span->start + heap_span_take(span) * span->size;
+		index = heap_span_take(span);
+		block = span->start + index * span->size;
 	}
+	heap_span_unkeep(span, index);
 	if (unlikely(!--span->available_slots))
 		heap_remove_roomy(heap, span);
 	heap->blocks++;
