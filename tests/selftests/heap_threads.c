@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The secret heap between threads: who may free what, what becomes of the blocks of a
- * thread that has ended, and that memory which an idle thread holds on to is there for
- * others. On whichever backend is in use.
+ * The secret heap between threads: what becomes of the blocks of a thread that has
+ * ended, and of those that another frees; and that memory which an idle thread holds on
+ * to is there for others. What is freed twice is heap_twice.c's, random operations
+ * heap_model.c's. On whichever backend is in use.
  */
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +12,6 @@
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -210,111 +210,6 @@ static void test_full(void)
 	       how_ended(&ended));
 }
 
-static char *shared;
-
-static void *free_shared(void *arg)
-{
-	lethe_free(shared);
-	return arg;
-}
-
-static int free_twice_here(void *arg)
-{
-	shared = lethe_malloc(*(size_t *)arg);
-	on_a_thread(free_shared, NULL);
-	lethe_free(shared);
-	return 0;
-}
-
-static int free_twice_there(void *arg)
-{
-	shared = lethe_malloc(*(size_t *)arg);
-	lethe_free(shared);
-	on_a_thread(free_shared, NULL);
-	return 0;
-}
-
-static int free_twice_elsewhere(void *arg)
-{
-	shared = lethe_malloc(*(size_t *)arg);
-	on_a_thread(free_shared, NULL);
-	on_a_thread(free_shared, NULL);
-	return 0;
-}
-
-static int ask_after(void *arg)
-{
-	shared = lethe_malloc(*(size_t *)arg);
-	on_a_thread(free_shared, NULL);
-	return lethe_usable_size(shared) != 0;
-}
-
-static bool is_told(int (*fn)(void *), size_t size, const char *what)
-{
-	struct ended ended;
-
-	run_child(fn, &size, &ended);
-	return killed_by(&ended, SIGABRT) && lines_with(&ended, what) == 1;
-}
-
-static void test_twice(void)
-{
-	static const struct {
-		int (*fn)(void *);
-		const char *what;
-	} cases[] = {
-		{ free_twice_here, "freed by another thread, then by its own" },
-		{ free_twice_there, "freed by its own thread, then by another" },
-		{ free_twice_elsewhere, "freed by two others" },
-		{ ask_after, "freed by another, then asked about" },
-	};
-	static const char already[] = "is free already";
-	size_t i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		tap_ok(is_told(cases[i].fn, 50, already) &&
-			       is_told(cases[i].fn, 3000, already) &&
-			       is_told(cases[i].fn, 5 * PAGE, already),
-		       "a block is %s: that is told, and ends the process",
-		       cases[i].what);
-}
-
-static int both_free;
-
-static void *free_at_once(void *arg)
-{
-	__atomic_fetch_add(&both_free, 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&both_free, __ATOMIC_SEQ_CST) < 2)
-		;
-	lethe_free(shared);
-	return arg;
-}
-
-static int free_at_the_same_time(void *arg)
-{
-	pthread_t threads[2];
-	size_t i;
-
-	shared = lethe_malloc(*(size_t *)arg);
-	for (i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, free_at_once, NULL);
-	for (i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	return 0;
-}
-
-/* As long as it takes to wipe it, both have found it live. */
-static void test_at_once(void)
-{
-	static const size_t sizes[] = { 8 * KIB, MIB };
-	/* Whoever comes late may find its pages gone, and say that. */
-	size_t i, told = 0;
-
-	for (i = 0; i < 30; i++)
-		told += is_told(free_at_the_same_time, sizes[i % 2], "lethe: free of");
-	tap_ok(told == 30, "of two threads that free a block at once one is told");
-}
-
 #define HANDED_OVER 1000
 
 static pthread_barrier_t filled_box, emptied_box;
@@ -367,6 +262,7 @@ static void test_handed_over(void)
 /* Later than the library's own; but in the last round of all TSan is gone already. */
 #define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 
+static char *shared;
 static pthread_key_t key;
 static unsigned int rounds, failures;
 static char *latest;
@@ -489,103 +385,16 @@ static void test_without_membarrier(void)
 		tap_ok(exited_with(&ended, 0), "%s: %s", what, how_ended(&ended));
 }
 
-#define THREADS 4
-#define OPERATIONS 30000
-#define BOX 256
-
-/* With a lock: a tool that looks at the library does not see what a test does. */
-static pthread_mutex_t box_lock = PTHREAD_MUTEX_INITIALIZER;
-static char *box[BOX];
-static size_t dirty_bytes, refused;
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-/* What was there before. */
-static char *put_in_box(size_t i, char *block)
-{
-	char *was;
-
-	pthread_mutex_lock(&box_lock);
-	was = box[i];
-	box[i] = block;
-	pthread_mutex_unlock(&box_lock);
-	return was;
-}
-
-/* Whatever one puts in the box another frees, in sections and out of them. */
-static void exchange(void *arg)
-{
-	uint64_t random = 0x9e3779b97f4a7c15u * (uintptr_t)arg, r;
-	size_t i, j, usable, dirty = 0;
-	char *block;
-
-	for (i = 0; i < OPERATIONS; i++) {
-		r = next_random(&random);
-		block = lethe_malloc((r >> 8) % ((size_t)4 << r % 12));
-		if (!block) {
-			__atomic_fetch_add(&refused, 1, __ATOMIC_RELAXED);
-			continue;
-		}
-		usable = lethe_usable_size(block);
-		for (j = 0; j < usable; j++)
-			dirty += block[j] != 0;
-		memset(block, 0xa5, usable);
-		lethe_free(put_in_box((r >> 40) % BOX, block));
-		if ((r >> 50) % 4096 == 0)
-			lethe_trim();
-	}
-	__atomic_fetch_add(&dirty_bytes, dirty, __ATOMIC_RELAXED);
-}
-
-static void *exchange_outside(void *arg)
-{
-	exchange(arg);
-	return NULL;
-}
-
-static void *exchange_inside(void *arg)
-{
-	lethe_do(exchange, arg);
-	return NULL;
-}
-
-static void test_exchange(void)
-{
-	pthread_t threads[THREADS];
-	uintptr_t i;
-
-	for (i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL,
-			       i % 2 ? exchange_inside : exchange_outside,
-			       (void *)(i + 1));
-	for (i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	for (i = 0; i < BOX; i++)
-		lethe_free(box[i]);
-	tap_ok(!dirty_bytes && !refused,
-	       "four threads free each other's blocks, and each comes zeroed");
-	tap_ok(given_back(box, BOX), "in the end nothing is left");
-}
-
 int main(void)
 {
-	tap_plan(20);
+	tap_plan(13);
 	test_ended();
 	test_idle();
 	test_full();
-	test_twice();
-	test_at_once();
 	test_handed_over();
 	test_destructors();
 	test_many();
 	test_adopted();
 	test_without_membarrier();
-	test_exchange();
 	return tap_end();
 }

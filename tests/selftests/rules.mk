@@ -16,7 +16,7 @@ LIBRARY_SELFTESTS += $(SIGNAL_SELFTESTS)
 # Dead stacks; and what a section asks the kernel for.
 LIBRARY_SELFTESTS += wipe_stack section_calls
 # The secret heap.
-LIBRARY_SELFTESTS += scoped heap_threads heap_overflow heap_model heap_overrun heap_full
+LIBRARY_SELFTESTS += scoped heap_threads heap_twice heap_overflow heap_model heap_overrun heap_full
 # Guarded buffers.
 LIBRARY_SELFTESTS += buffer
 # Not linked with liblethe.so, but loading it.
