@@ -124,7 +124,7 @@ static inline void heap_leave(struct heap *heap)
 	__atomic_store_n(&heap->busy, false, __ATOMIC_RELEASE);
 }
 
-/* Entered, or with the lock: the span has a slot available, and did or did not. */
+/* Entered, or with the lock: the span has a slot available again; or none is left. */
 static inline void heap_insert_roomy(struct heap *heap, struct heap_span *span)
 {
 	struct heap_span **first = &heap->roomy[span->class];
