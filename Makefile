@@ -53,13 +53,14 @@ FALLBACKS := memfd_secret mlock
 
 .DEFAULT_GOAL := help
 
+include bpf/rules.mk
 include user/rules.mk
 include tests/vm/rules.mk
 include kmod/rules.mk
-include bpf/rules.mk
 include tests/selftests/rules.mk
 include tests/unit/rules.mk
 include tests/residue/rules.mk
+include tests/probes/rules.mk
 include tests/bench/rules.mk
 include tests/programs/rules.mk
 include tests/tools/rules.mk
@@ -89,7 +90,7 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
+	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
@@ -102,6 +103,10 @@ test-unit: deps-test ## The unit tests alone
 .PHONY: test-unit-all
 test-unit-all: $(UNIT_TAP)
 	@tests/tally.py $^
+
+.PHONY: test-probes
+test-probes: deps-test ## The probes alone, natively
+	$(again) test-probes-all
 
 .PHONY: test-tools
 test-tools: deps-test ## The library under sanitizers, Valgrind, other compilers (TOOL=)

@@ -6,7 +6,9 @@
 # as it loads, by core_fixes.bpf.h where that is not enough.
 
 BPF_O	:= $(O)/bpf
-PROBES	:= registers
+PROBES	:= $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
+# Of every probe: no program of the kernel's.
+BPF_COMMON := $(filter-out $(PROBES),$(patsubst bpf/%.c,%,$(filter-out %.bpf.c,$(wildcard bpf/*.c))))
 BTF	?= /sys/kernel/btf/vmlinux
 CLANG	?= clang-14
 BPFTOOL	?= /usr/sbin/bpftool
@@ -14,7 +16,7 @@ BPF_CFLAGS := -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -target bpf \
 	      -D__TARGET_ARCH_x86 -I$(BPF_O) -Ibpf
 
 # With these a program that asks is linked.
-PROBE_OBJ := $(PROBES:%=$(BPF_O)/%.o)
+PROBE_OBJ := $(PROBES:%=$(BPF_O)/%.o) $(BPF_COMMON:%=$(BPF_O)/%.o)
 PROBE_LIBS := -lbpf
 
 .SECONDARY: $(PROBES:%=$(BPF_O)/%.bpf.o)
@@ -27,7 +29,7 @@ $(BPF_O)/vmlinux.h: $(BTF)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(BPFTOOL) btf dump file $< format c >$@
 
-$(BPF_O)/%.bpf.o: bpf/%.bpf.c bpf/%.h bpf/core_fixes.bpf.h $(BPF_O)/vmlinux.h
+$(BPF_O)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) $(BPF_O)/vmlinux.h
 	$(call say,CLANG,$<)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
 
@@ -35,9 +37,12 @@ $(BPF_O)/%.skel.h: $(BPF_O)/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
-$(PROBE_OBJ): $(BPF_O)/%.o: bpf/%.c bpf/%.h $(BPF_O)/%.skel.h
+$(PROBES:%=$(BPF_O)/%.o): $(BPF_O)/%.o: $(BPF_O)/%.skel.h
+
+$(PROBE_OBJ): $(BPF_O)/%.o: bpf/%.c bpf/%.h
 	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -I$(BPF_O) -c -o $@ $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(BPF_O) -Ibpf -Ikmod/uapi -c -o $@ $<
 
 .PHONY: check-bpf
 check-bpf: $(CHECKPATCH)

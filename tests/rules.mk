@@ -17,10 +17,12 @@
 #			disk searched in between
 #	vm-restart	a restart with a secret in memory: RAM as it is left, searched
 #	vm-panic	a panic likewise
+#	vm-probes	the probes, on the module: by fentry what natively is by tracepoints
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
-VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload
+VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
+	vm-probes
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -69,6 +71,10 @@ vm-mainjob-programs := tests/ktap.sh \
 	'the main job: controls above 0, with Lethe 0, in guest RAM too' \
 	$(RESIDUE_O)/lethe-mainjob /lethe/input
 
+vm-probes-options := $(with-module) --timeout 600
+vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
+	$(foreach p,$(wordlist 2,99,$(PROBE_TEST_PROGRAMS)),$(then) $(p))
+
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
 vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
@@ -83,7 +89,8 @@ $(O)/vm/disk-%.img:
 define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
-		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) .FORCE
+		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
+		$$(PROBE_TEST_PROGRAMS) .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \

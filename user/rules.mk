@@ -54,7 +54,7 @@ LIB_END	= $(call crt,crtendS.o)
 $(LIB_OBJ): LANG_CFLAGS := $(LIB_CFLAGS)
 $(MALLOC_SRC:%=$(LIB_O)/%.o): LANG_CFLAGS := $(MALLOC_CFLAGS)
 $(RUN_OBJ): LANG_CFLAGS := $(MALLOC_CFLAGS) -DLETHE_ALL
-$(CTL_OBJ): LANG_CFLAGS := -Iuser/include
+$(CTL_OBJ): LANG_CFLAGS := -Iuser/include -Ikmod/uapi -Ibpf
 # Should it be built with ASan, then without in what is on the way into a section:
 # a frame there would be put where the section's go, or stay marked after a longjmp().
 $(LIB_O)/section.o $(LIB_O)/tools.o $(LIB_O)/thread.o: LANG_CFLAGS += -fno-sanitize=address
@@ -127,11 +127,11 @@ $(O)/lib/liblethe-run.so.0: $(RUN_OBJ) $(LIB_O)/message.o $(O)/lib/liblethe.so
 		-L$(O)/lib -llethe
 
 # Finds liblethe-run.so.0 beside the liblethe that it is linked with.
-$(LETHECTL): $(CTL_OBJ) $(O)/lib/liblethe.so | $(RUN_LIBRARY)
+$(LETHECTL): $(CTL_OBJ) $(PROBE_OBJ) $(O)/lib/liblethe.so | $(RUN_LIBRARY)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../lib' -o $@ \
-		$(CTL_OBJ) -L$(O)/lib -llethe
+		$(CTL_OBJ) $(PROBE_OBJ) -L$(O)/lib -llethe $(PROBE_LIBS) -ljson-c
 
 $(O)/lib/%.so: $(O)/lib/%.so.0
 	$(Q)ln -sf $(<F) $@

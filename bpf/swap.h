@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Which pages leave memory: for a swap partition, a swap file, zram, zswap, any
+ * other block device, or a hibernation image; and whether one was secret. Counts
+ * every page, so that "none" is "none of so many".
+ */
+#ifndef LETHE_BPF_SWAP_H
+#define LETHE_BPF_SWAP_H
+
+/* event.how; and where pages are counted. */
+enum swap_way {
+	SWAP_RECLAIM,	/* mm_vmscan_write_folio: reclaim has given it away */
+	SWAP_OUT,	/* swap_writepage() and its like: before zswap */
+	SWAP_DEVICE,	/* __swap_writepage(): to the device, zswap's own too */
+	SWAP_BLOCK,	/* block_bio_queue: a write to any block device */
+	SWAP_IMAGE,	/* saveable_page(): chosen for a hibernation image */
+	SWAP_WAYS
+};
+
+/**
+ * struct swap_count - pages that went one way
+ * @pages: all
+ * @secret: of them, in the set of secret frames as FRAME_SECRET
+ * @decoys: of them, as FRAME_DECOY
+ * @unjudged: of them, of which it is not known: no frame of RAM that was there when
+ *	the set was made
+ */
+struct swap_count {
+	unsigned long long pages, secret, decoys, unjudged;
+};
+
+#ifndef __VMLINUX_H__
+#include <stddef.h>
+
+#include "event.h"
+#include "frames.h"
+#include "hook.h"
+
+struct swap_probe;
+
+/**
+ * struct swap_counts - what was seen since the probe was attached
+ * @way: by way
+ * @lost: events for which the ring buffer had no room: if not 0, the verdict is
+ *	"unknown"
+ */
+struct swap_counts {
+	struct swap_count way[SWAP_WAYS];
+	unsigned long long lost;
+};
+
+extern const char *const swap_way_names[SWAP_WAYS];
+
+/* Attaches. 0, or -errno and @why: where not one of its hooks can be had, too. */
+int swap_probe_open(struct swap_probe **probe, struct frames *frames, const char **why);
+/* One hook a way, in the order of enum swap_way. */
+const struct hook *swap_probe_hooks(const struct swap_probe *probe, size_t *nr);
+int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts);
+/* Of the ring buffer of struct event, for ring_buffer__add(). */
+int swap_probe_ring(const struct swap_probe *probe);
+void swap_probe_close(struct swap_probe *probe);
+#endif
+
+#endif /* LETHE_BPF_SWAP_H */
