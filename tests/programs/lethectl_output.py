@@ -23,7 +23,7 @@ import termios
 LETHECTL = sys.argv[1]
 SYS_MEMFD_SECRET = 447
 PAGE = 4096
-PLANNED = 36
+PLANNED = 38
 ROOT = os.geteuid() == 0
 VERDICTS = {'clean': 0, 'violation': 1, 'unknown': 2}
 STATES = ('fine', 'note', 'unseen', 'lacks', 'violation')
@@ -307,6 +307,30 @@ def test_no_proc():
        '/proc' in document['error'] and result.stderr, sentence, result)
 
 
+def names_in(value):
+    """Every member's name, and every check's."""
+    if isinstance(value, list):
+        return set().union(*map(names_in, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*map(names_in, value.values()),
+                            [value['check']] if 'check' in value else [])
+
+
+def test_manual():
+    with open(os.path.join(os.path.dirname(__file__), '../../user/man/lethectl.1'),
+              encoding='ascii') as file:
+        manual = file.read()
+    names = names_in(json.loads(run('status', '--json').stdout))
+    missing = [name for name in names if f'.It Cm {name}' not in manual]
+    ok(len(names) > 30 and not missing,
+       'each member and each check is in the manual', missing)
+    options = re.findall(r'--([a-z-]+)', run('status', '--help').stdout.decode())
+    missing = [name for name in options if name not in ('help', 'usage', 'version') and
+               not re.search(rf'^\.It .*Fl Fl {name}', manual, re.M)]
+    ok(len(options) >= 5 and not missing, 'and each option', missing)
+
+
 def main():
     print(f'KTAP version 1\n1..{PLANNED}')
     test_json()
@@ -315,6 +339,7 @@ def main():
     test_terminal()
     test_holders()
     test_no_proc()
+    test_manual()
     return 0 if all(results) and len(results) == PLANNED else 1
 
 
