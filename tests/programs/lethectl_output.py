@@ -23,7 +23,7 @@ import termios
 LETHECTL = sys.argv[1]
 SYS_MEMFD_SECRET = 447
 PAGE = 4096
-PLANNED = 38
+PLANNED = 39
 ROOT = os.geteuid() == 0
 VERDICTS = {'clean': 0, 'violation': 1, 'unknown': 2}
 STATES = ('fine', 'note', 'unseen', 'lacks', 'violation')
@@ -232,6 +232,7 @@ def test_terminal():
 
 def hold(pipe):
     """In a child: some of each kind, and a name to spoil a terminal with."""
+    libc.prctl(1, signal.SIGKILL, 0, 0, 0)
     libc.prctl(15, b'x\033[2J\\\xff', 0, 0, 0)
     secret = libc.syscall(SYS_MEMFD_SECRET, 0)
     if secret >= 0:
@@ -288,6 +289,12 @@ def test_holders():
     document = json.loads(run('status', '--json').stdout)
     ok(not any(one['pid'] == pid for one in document['holders']),
        'who is gone is not a holder any more')
+    with subprocess.Popen([LETHECTL, 'status', '--json'], env=ENVIRONMENT,
+                          stdout=subprocess.PIPE) as process:
+        document = json.load(process.stdout)
+    ok(document['backend'] and
+       not any(one['pid'] == process.pid for one in document['holders']),
+       'nor is who looks', document['holders'])
 
 
 def test_no_proc():
