@@ -3,29 +3,19 @@
  * lethectl: one program, a verb a file. Here is what all verbs share: their table,
  * and help. Decides nothing.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lethectl.h"
+#include "output.h"
 
 static const struct verb verbs[] = {
 	{ "run", "run a program on a secret heap", run_verb },
+	{ "status", "show who holds secret pages, and what is lacking", status_verb },
 };
 
 const char *argp_program_version = "lethectl 0.1";
-
-void complain(const char *format, ...)
-{
-	va_list args;
-
-	fputs("lethectl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
 
 static char *help_filter(int key, const char *text, void *input)
 {
@@ -91,6 +81,7 @@ int main(int argc, char **argv)
 	};
 	int status = STATUS_UNKNOWN;
 
+	output_watch_stdout();
 	argp_err_exit_status = STATUS_UNKNOWN;
 	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &status))
 		return STATUS_UNKNOWN;
