@@ -30,7 +30,7 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(patsubst %,$(O)/tap/vm-bochs-%.tap,$(filter $(BOCHS_KERNEL),$(CHOSEN))) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
-VM_TAP := $(filter-out $(O)/tap/vm-library-%-plain.tap,$(VM_TAP))
+VM_TAP := $(filter-out $(O)/tap/vm-library-%-plain.tap $(O)/tap/vm-probes-%-plain.tap,$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
@@ -60,7 +60,8 @@ vm-ram-programs := $(VM_PROGRAMS) \
 
 vm-bare-options := --no-secretmem --kaslr
 vm-bare-programs := $(firstword $(FALLBACK_PROGRAMS)) \
-	$(foreach p,$(wordlist 2,99,$(FALLBACK_PROGRAMS)),$(then) $(p))
+	$(foreach p,$(wordlist 2,99,$(FALLBACK_PROGRAMS)),$(then) $(p)) \
+	$(then) $(STATUS_GUEST) $(LETHECTL)
 
 vm-large-options := $(with-module) --mem 6144 --no-slub-debug --direct-map
 vm-large-programs := $(SELFTEST_O)/device $(then) $(SELFTEST_O)/region
@@ -73,7 +74,8 @@ vm-mainjob-programs := tests/ktap.sh \
 
 vm-probes-options := $(with-module) --timeout 600
 vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
-	$(foreach p,$(wordlist 2,99,$(PROBE_TEST_PROGRAMS)),$(then) $(p))
+	$(foreach p,$(wordlist 2,99,$(PROBE_TEST_PROGRAMS)),$(then) $(p)) \
+	$(then) $(STATUS_GUEST) $(LETHECTL)
 
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
@@ -90,7 +92,7 @@ define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
-		$$(PROBE_TEST_PROGRAMS) .FORCE
+		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \
