@@ -73,15 +73,14 @@ static int find_frames(struct learning *learning)
 	got = pread(fd, entry, sizeof(entry),
 		    (uintptr_t)learning->memory / FRAME_SIZE * sizeof(entry[0]));
 	close(fd);
+	if (got != sizeof(entry))
+		return fail(-EIO, "/proc/self/pagemap cannot be read");
 	for (int i = 0; i < 2; i++) {
 		learning->frame[i] = entry[i] & ((1ULL << 55) - 1);
-		if (got != sizeof(entry) || !(entry[i] >> 63))
-			return fail(
-				-EIO,
-				"/proc/self/pagemap does not show a page that is there");
+		if (!(entry[i] >> 63))
+			return fail(-EIO, "a page that is there is not in pagemap");
 		if (!learning->frame[i])
-			return fail(-EPERM,
-				    "frame numbers are shown with CAP_SYS_ADMIN alone");
+			return fail(-EPERM, "CAP_SYS_ADMIN alone is shown frame numbers");
 	}
 	return 0;
 }
@@ -90,13 +89,14 @@ static int find_frames(struct learning *learning)
 static int make_pages(struct learning *learning)
 {
 	struct iovec pages;
+	ssize_t got;
 
 	learning->memory = mmap(NULL, 2 * FRAME_SIZE, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (learning->memory == MAP_FAILED)
 		return fail(-errno, "two pages of memory: %s", strerror(errno));
-	if (getrandom(learning->pattern, sizeof(learning->pattern), 0) !=
-	    sizeof(learning->pattern))
+	got = getrandom(learning->pattern, sizeof(learning->pattern), 0);
+	if (got != sizeof(learning->pattern))
 		return fail(-EIO, "getrandom: %s", strerror(errno));
 	for (int i = 0; i < 2; i++)
 		memcpy(learning->memory + i * FRAME_SIZE, &learning->pattern[i],
