@@ -21,7 +21,8 @@ struct frames_bpf;
  * @layout: the caller's
  * @skeleton: the programs, and the map
  * @bytes: the map, by frame; atomic, since the programs write to it too
- * @size: of it
+ * @size: of it, and there is the summary (pages.bpf.h)
+ * @mapped: of both
  * @hooks: what keeps it current
  * @announced: the module says what it takes and gives back
  * @exact_memfd: so do the page cache and the allocator, of memfd_secret
@@ -36,7 +37,7 @@ struct frames {
 	const struct layout *layout;
 	struct frames_bpf *skeleton;
 	unsigned char *bytes;
-	size_t size;
+	size_t size, mapped;
 	struct hook hooks[FRAMES_HOOKS];
 	bool announced, exact_memfd, looked;
 	struct frames_news seen;
@@ -48,6 +49,11 @@ struct frames {
 static inline void frames_set(struct frames *frames, unsigned long long frame,
 			      unsigned int bits)
 {
+	unsigned long long *summary =
+		(unsigned long long *)(frames->bytes + frames->size) + frame / 4096;
+
+	/* First: who finds nothing there does not look at the byte. */
+	__atomic_fetch_or(summary, 1ULL << frame / 64 % 64, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&frames->bytes[frame], bits, __ATOMIC_SEQ_CST);
 }
 
