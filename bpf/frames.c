@@ -186,7 +186,8 @@ int frames_refresh(struct frames *frames, pid_t pid)
 	int err;
 
 	attach_to_module(frames);
-	err = frames_ask_module(frames);
+	/* Who listens need not ask again for one process. */
+	err = pid && frames->announced ? 0 : frames_ask_module(frames);
 	if (err)
 		return err;
 	if (pid)

@@ -26,6 +26,7 @@ struct frames_bpf;
  * @hooks: what keeps it current
  * @announced: the module says what it takes and gives back
  * @exact_memfd: so do the page cache and the allocator, of memfd_secret
+ * @asked: the module has told frames of its regions
  * @looked: all of /proc was looked at once
  * @seen: what frames_settle() has seen to
  * @pages: that were found in /proc, by frame
@@ -39,7 +40,7 @@ struct frames {
 	unsigned char *bytes;
 	size_t size, mapped;
 	struct hook hooks[FRAMES_HOOKS];
-	bool announced, exact_memfd, looked;
+	bool announced, exact_memfd, asked, looked;
 	struct frames_news seen;
 	struct mapped_pages pages;
 	struct frames_holder *holders;

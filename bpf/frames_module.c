@@ -101,10 +101,12 @@ int frames_ask_module(struct frames *frames)
 	int err;
 
 	if (fd < 0) {
-		if (!frames->announced)
+		if (!frames->announced && frames->asked)
 			frames_clear_all(frames, FRAME_KMOD);
+		frames->asked = false;
 		return errno == ENOENT || errno == ENXIO || errno == ENODEV ? 0 : -errno;
 	}
+	frames->asked = true;
 	err = ask(frames, fd);
 	close(fd);
 	return err;
