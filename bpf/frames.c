@@ -72,6 +72,9 @@ static struct bpf_program *program_of(struct frames_bpf *skeleton, unsigned int 
 	return programs[hook];
 }
 
+static const char not_first[] =
+	"not in the first pid namespace: run it outside of the container";
+
 /* The first one's number is fixed (PROC_PID_INIT_INO). */
 static bool in_first_namespace(void)
 {
@@ -100,9 +103,7 @@ static void attach_all(struct frames *frames)
 		hook_attach(&frames->hooks[i], program_of(frames->skeleton, i));
 	proc->attached = in_first_namespace();
 	if (!proc->attached)
-		snprintf(
-			proc->why_not, sizeof(proc->why_not),
-			"not in the first pid namespace: run it outside of the container");
+		snprintf(proc->why_not, sizeof(proc->why_not), "%s", not_first);
 	frames->exact_memfd = frames->hooks[MEMFD].attached &&
 			      frames->hooks[FREED].attached;
 }

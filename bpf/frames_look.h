@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * What frames.c, frames_look.c and frames_module.c share: the set as user space has it, and what was
- * found in /proc when it was last looked at.
+ * What frames.c, frames_look.c and frames_module.c share: the set as user space has
+ * it, and what was found in /proc when it was last looked at.
  */
 #ifndef LETHE_BPF_FRAMES_LOOK_H
 #define LETHE_BPF_FRAMES_LOOK_H
