@@ -35,6 +35,12 @@ static __always_inline unsigned int fix_stack_size(struct task_struct *task)
 	return 4 * 4096;
 }
 
+/* An int, or (7.3) a byte with others right behind it: read as wide as it is. */
+static __always_inline bool fix_on_cpu(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu);
+}
+
 /* Until 6.17: a word, and no structure of one. */
 struct page___word {
 	unsigned long flags;
