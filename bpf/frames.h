@@ -67,8 +67,11 @@ int frames_refresh(struct frames *frames, pid_t pid);
  * -errno.
  */
 int frames_settle(struct frames *frames);
-/* Adds FRAME_* bits to the frame of this process's page at @address, or takes them
- * away. 0, or -ENODATA: no page is there now; -errno. */
+/*
+ * Adds FRAME_* bits to the frame of this process's page at @address, or takes them
+ * away. 0, or -ENODATA: no page is there now; -errno. The bits go with the page when it
+ * is freed, swapped out or not.
+ */
 int frames_mark(struct frames *frames, const void *address, unsigned int bits);
 int frames_unmark(struct frames *frames, unsigned long long frame, unsigned int bits);
 /* The FRAME_* bits that @frame has now. */
@@ -93,8 +96,15 @@ int frames_holders(const struct frames *frames, struct frames_holder **holders);
 /* Does [address, address + length) of @pid touch a secret mapping? FRAME_* bits. */
 unsigned int frames_at(const struct frames *frames, pid_t pid, unsigned long long address,
 		       unsigned long long length);
-/* The map to share with a probe (bpf_map__reuse_fd): "secret_frames", bytes by frame
- * number, eight to an entry; and "holders", a hash by process, for filters. */
+/*
+ * How often a region may have come or gone unseen: the kernel runs no program that runs
+ * already on that processor. If it is not what it was, the set may have lacked a frame.
+ */
+unsigned long long frames_missed(const struct frames *frames);
+/*
+ * The map to share with a probe (bpf_map__reuse_fd): "secret_frames", bytes by frame
+ * number, eight to an entry; and "holders", a hash by process, for filters.
+ */
 int frames_map_fd(const struct frames *frames);
 /* Where in it the summary begins (pages.bpf.h): behind the entries of all frames. */
 unsigned int frames_summary_at(const struct frames *frames);

@@ -18,7 +18,7 @@ struct swap_probe {
 	struct frames *frames;
 	struct swap_bpf *skeleton;
 	struct hook hooks[SWAP_WAYS];
-	unsigned long long stale[SWAP_WAYS];
+	unsigned long long stale[SWAP_WAYS], missed_before;
 };
 
 const char *const swap_way_names[SWAP_WAYS] = {
@@ -30,18 +30,14 @@ const char *const swap_way_names[SWAP_WAYS] = {
 static const struct hook places[SWAP_WAYS] = {
 	[SWAP_RECLAIM] = { .name = "mm_vmscan_write_folio",
 			   .sees = "pages that reclaim has written, to whatever swap",
-			   .unseen =
-				   "where there is no swap-out hook: pages that zswap keeps "
-				   "in memory" },
+			   .unseen = "" },
 	[SWAP_OUT] = { .sees = "every page that goes to swap, before zswap",
-		       .unseen = "pages that something else than reclaim swaps out" },
+		       .unseen = "pages that swap did not take in the end" },
 	[SWAP_DEVICE] = { .sees = "pages that go to a swap device or file, from zswap too",
-			  .unseen = "" },
+			  .unseen = "what zswap writes to a file that is on no disk" },
 	[SWAP_BLOCK] = { .name = "block_bio_queue",
 			 .sees = "pages that are written to a block device",
-			 .unseen =
-				 "what is written past swap: files, direct I/O, the image "
-				 "of a hibernation as it is written" },
+			 .unseen = "what is written past swap: files, direct I/O" },
 	[SWAP_IMAGE] = { .sees = "pages that are chosen for the image of a hibernation",
 			 .unseen = "which pages are in the image of a hibernation" },
 };
@@ -132,6 +128,7 @@ int swap_probe_open(struct swap_probe **out, struct frames *frames, const char *
 		return -ENOMEM;
 	}
 	probe->frames = frames;
+	probe->missed_before = frames_missed(frames);
 	memcpy(probe->hooks, places, sizeof(places));
 	err = load(probe, why);
 	if (err)
@@ -158,23 +155,15 @@ const struct hook *swap_probe_hooks(const struct swap_probe *probe, size_t *nr)
 }
 
 /* How often the kernel did not run one: it was running on that processor already. */
-static unsigned long long missed(const struct swap_probe *probe)
+static unsigned long long missed(const struct swap_probe *probe, unsigned int way)
 {
-	unsigned long long total = 0;
-	struct bpf_prog_info info;
-	unsigned int way, size;
+	int fd = bpf_program__fd(program_of(probe->skeleton, way));
+	struct bpf_prog_info info = { 0 };
+	unsigned int size = sizeof(info);
 
-	for (way = 0; way < SWAP_WAYS; way++) {
-		if (!probe->hooks[way].attached)
-			continue;
-		memset(&info, 0, sizeof(info));
-		size = sizeof(info);
-		if (!bpf_obj_get_info_by_fd(
-			    bpf_program__fd(program_of(probe->skeleton, way)), &info,
-			    &size))
-			total += info.recursion_misses;
-	}
-	return total;
+	if (!probe->hooks[way].attached || bpf_obj_get_info_by_fd(fd, &info, &size))
+		return 0;
+	return info.recursion_misses;
 }
 
 static void add_up(struct swap_counts *counts, const struct swap_processor *processor)
@@ -201,10 +190,13 @@ int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts
 			return -errno;
 		add_up(counts, &processor);
 	}
-	/* An event that was told is counted before: this is never below 0. */
-	for (i = 0; i < SWAP_WAYS; i++)
+	counts->lost = probe->skeleton->bss->lost + frames_missed(probe->frames) -
+		       probe->missed_before;
+	for (i = 0; i < SWAP_WAYS; i++) {
+		/* An event that was told is counted before: this is never below 0. */
 		counts->way[i].secret -= probe->stale[i];
-	counts->lost = probe->skeleton->bss->lost + missed(probe);
+		counts->lost += missed(probe, i);
+	}
 	return 0;
 }
 

@@ -26,6 +26,13 @@ int watching_own_reads(void)
 	return own_reads_fd;
 }
 
+int watching_run(const struct bpf_program *program)
+{
+	struct bpf_test_run_opts opts = { .sz = sizeof(opts) };
+
+	return bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+}
+
 static unsigned long long missed_of(const struct bpf_program *program)
 {
 	struct bpf_prog_info info = { 0 };

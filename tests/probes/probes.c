@@ -6,9 +6,11 @@
 
 #include <errno.h>
 
+#include "../../bpf/access.h"
 #include "../../bpf/directmap.h"
 #include "../../bpf/frames.h"
 #include "../../bpf/layout.h"
+#include "../../bpf/leaving.h"
 #include "../../bpf/registers.h"
 #include "../../bpf/swap.h"
 
@@ -20,6 +22,8 @@ static struct directmap_probe *directmap;
 static struct frames *frames;
 static struct registers_probe *registers;
 static struct swap_probe *swap;
+static struct access_probe *access_probe;
+static struct leaving_probe *leaving;
 
 /* layout_learn() is done with its probe as it returns: one more of it. */
 static int open_layout(const char **why)
@@ -54,6 +58,16 @@ static int open_swap(const char **why)
 	return swap_probe_open(&swap, frames, why);
 }
 
+static int open_access(const char **why)
+{
+	return access_probe_open(&access_probe, frames, why);
+}
+
+static int open_leaving(const char **why)
+{
+	return leaving_probe_open(&leaving, frames, why);
+}
+
 static const struct hook *hooks_of_frames(size_t *nr)
 {
 	return frames_hooks(frames, nr);
@@ -62,6 +76,16 @@ static const struct hook *hooks_of_frames(size_t *nr)
 static const struct hook *hooks_of_swap(size_t *nr)
 {
 	return swap_probe_hooks(swap, nr);
+}
+
+static const struct hook *hooks_of_access(size_t *nr)
+{
+	return access_probe_hooks(access_probe, nr);
+}
+
+static const struct hook *hooks_of_leaving(size_t *nr)
+{
+	return leaving_probe_hooks(leaving, nr);
 }
 
 #define hooks_of_layout NULL
@@ -77,6 +101,8 @@ const size_t nr_probes = sizeof(probes) / sizeof(probes[0]);
 
 void probes_close(void)
 {
+	leaving_probe_close(leaving);
+	access_probe_close(access_probe);
 	swap_probe_close(swap);
 	frames_close(frames);
 	registers_probe_close(registers);

@@ -28,6 +28,9 @@
 #define FLOOD 9000
 #define EVENTS 16384
 
+/* Of a large page. */
+#define LARGE (2UL << 20)
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static struct layout layout;
@@ -168,6 +171,75 @@ static void decoys(void)
 	tap_ok(seen.way[SWAP_RECLAIM].pages == out && out >= DECOYS,
 	       "and as many pages in all as the kernel says");
 	pages_drop(&pages);
+}
+
+/* Of pages that follow each other, where the kernel has any. To be unmapped. */
+static char *large_make(struct pages *pages)
+{
+	char *area = mmap(NULL, 2 * LARGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		tap_bail("no memory");
+	pages->at = (char *)(((unsigned long)area + LARGE - 1) & ~(LARGE - 1));
+	pages->nr = LARGE / PAGE;
+	madvise(pages->at, LARGE, MADV_HUGEPAGE);
+	pages_touch(pages);
+	return area;
+}
+
+/* One page of 2 MiB where the kernel gives one, which counts as all of its pages. */
+static void large(void)
+{
+	unsigned long long before = vmstat("pswpout"), out;
+	unsigned long long large_before = vmstat("thp_fault_alloc");
+	struct swap_counts start = since(NULL), seen;
+	struct pages pages;
+	char *area = large_make(&pages);
+
+	tap_note("%s, %llu swapped out whole before",
+		 vmstat("thp_fault_alloc") > large_before ? "a large page" :
+							    "small pages",
+		 vmstat("thp_swpout"));
+	mark_all(&pages, FRAME_DECOY);
+	page_out(&pages);
+	seen = since(&start);
+	out = vmstat("pswpout") - before;
+	tap_note(
+		"%llu swapped out whole since; reclaim: %llu pages, block: %llu; pswpout %llu",
+		vmstat("thp_swpout"), seen.way[SWAP_RECLAIM].pages,
+		seen.way[SWAP_BLOCK].pages, out);
+	tap_ok(seen.way[SWAP_RECLAIM].decoys == 512 &&
+		       seen.way[SWAP_RECLAIM].pages == out,
+	       "reclaim sees each of the 512 pages of a large one");
+	tap_ok(seen.way[SWAP_BLOCK].decoys == 512, "and so does block");
+	munmap(area, 2 * LARGE);
+}
+
+/* Past swap: one write of many pages, and one that begins and ends inside of one. */
+static void direct(void)
+{
+	struct swap_counts start, seen;
+	struct pages pages;
+	off_t offset;
+	int fd = swapping_scratch(&offset);
+	ssize_t all, part;
+	char *area = large_make(&pages);
+
+	pages.nr = 32;
+	mark_all(&pages, FRAME_DECOY);
+	start = since(NULL);
+	all = pwrite(fd, pages.at, 32 * PAGE, offset);
+	seen = since(&start);
+	tap_ok(all == 32 * PAGE && seen.way[SWAP_BLOCK].decoys == 32,
+	       "block sees each of 32 pages of a direct write to a disk");
+	start = since(NULL);
+	part = pwrite(fd, pages.at + PAGE + 512, 2 * PAGE, offset);
+	seen = since(&start);
+	tap_ok(part == 2 * PAGE && seen.way[SWAP_BLOCK].decoys == 3,
+	       "and the 3 pages of two pages' length that begins inside of one");
+	close(fd);
+	munmap(area, 2 * LARGE);
 }
 
 /* Everything is pressed out that can be: none of what is secret is seen to leave. */
@@ -348,9 +420,11 @@ static unsigned int ways(void)
 int main(void)
 {
 	begin();
-	tap_plan(1 + 2 + ways() + 2 + ways() + 2 + 2 + 1 + 2);
+	tap_plan(1 + 2 + ways() + 2 + 2 + 2 + ways() + 2 + 2 + 1 + 2);
 	hooks();
 	decoys();
+	large();
+	direct();
 	secrets();
 	violations();
 	stale();

@@ -37,6 +37,7 @@ _Static_assert(sizeof(struct swap_header) == PAGE, "one page");
 static struct {
 	char path[PATH_MAX];
 	bool on, file;
+	off_t end;
 	pid_t pid;
 } swapping;
 
@@ -90,7 +91,8 @@ static const char *begin(const char *disk, unsigned long pages)
 		fd = open(disk, O_RDWR | O_CLOEXEC);
 		if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size))
 			return "the disk cannot be opened";
-		pages = size / PAGE;
+		pages = size / PAGE - SCRATCH;
+		swapping.end = pages * PAGE;
 	} else {
 		length = readlink("/proc/self/exe", swapping.path,
 				  sizeof(swapping.path) - 16);
@@ -123,6 +125,20 @@ const char *swapping_begin(const char *env, unsigned long pages)
 	signal(SIGTERM, on_signal);
 	signal(SIGHUP, on_signal);
 	return begin(getenv(env), pages);
+}
+
+int swapping_scratch(off_t *offset)
+{
+	char path[PATH_MAX + 8];
+	int fd;
+
+	*offset = swapping.end;
+	if (!swapping.file)
+		return open(swapping.path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s.direct", swapping.path);
+	fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+	unlink(path);
+	return fd;
 }
 
 bool page_out(const struct pages *pages)
