@@ -238,7 +238,7 @@ static void direct(void)
 	seen = since(&start);
 	tap_ok(part == 2 * PAGE && seen.way[SWAP_BLOCK].decoys == 3,
 	       "and the 3 pages of two pages' length that begins inside of one");
-	close(fd);
+	swapping_scratch_end(fd);
 	munmap(area, 2 * LARGE);
 }
 
