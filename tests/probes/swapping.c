@@ -80,6 +80,16 @@ static bool write_all(int fd, unsigned long pages)
 	return true;
 }
 
+/* Before all others. */
+static const char *switch_on(void)
+{
+	if (swapon(swapping.path, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK))
+		return errno == EINVAL ? "no swap file can be on this file system" :
+					 "swapon is refused";
+	swapping.on = true;
+	return NULL;
+}
+
 static const char *begin(const char *disk, unsigned long pages)
 {
 	unsigned long long size;
@@ -109,12 +119,7 @@ static const char *begin(const char *disk, unsigned long pages)
 	if (!write_header(fd, pages) || fsync(fd))
 		return "swap cannot be written to";
 	close(fd);
-	/* Before all others. */
-	if (swapon(swapping.path, SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK))
-		return errno == EINVAL ? "no swap file can be on this file system" :
-					 "swapon is refused";
-	swapping.on = true;
-	return NULL;
+	return switch_on();
 }
 
 const char *swapping_begin(const char *env, unsigned long pages)
@@ -124,6 +129,7 @@ const char *swapping_begin(const char *env, unsigned long pages)
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	signal(SIGHUP, on_signal);
+	signal(SIGPIPE, on_signal);
 	return begin(getenv(env), pages);
 }
 
@@ -133,12 +139,22 @@ int swapping_scratch(off_t *offset)
 	int fd;
 
 	*offset = swapping.end;
+	if (!swapping.file && swapoff(swapping.path))
+		return -1;
+	swapping.on = swapping.file;
 	if (!swapping.file)
 		return open(swapping.path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	snprintf(path, sizeof(path), "%s.direct", swapping.path);
 	fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
 	unlink(path);
 	return fd;
+}
+
+void swapping_scratch_end(int fd)
+{
+	close(fd);
+	if (!swapping.on && switch_on())
+		tap_bail("what was swap cannot be again");
 }
 
 bool page_out(const struct pages *pages)

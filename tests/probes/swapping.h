@@ -17,10 +17,12 @@ void swapping_end(void);
 
 /*
  * To be written to by direct I/O from *@offset on, SCRATCH pages: a file, or what swap
- * leaves of the disk. To be closed; -1 where there is none.
+ * leaves of the disk, which nobody may write to while it is swap: there is none until
+ * this is given back. -1 where it cannot be had.
  */
 #define SCRATCH 64
 int swapping_scratch(off_t *offset);
+void swapping_scratch_end(int fd);
 
 /* Until all of them are in swap. False: some stay in memory. */
 bool page_out(const struct pages *pages);
