@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,14 +63,19 @@ static long by_fixed_buffers(pid_t own, uint64_t address)
 	return err ?: io_uring_register_buffers(&ring, &vector, 1);
 }
 
-/* Where files can be read past the page cache; else -EOPNOTSUPP. */
+/*
+ * Else -EOPNOTSUPP: a file system in memory may take O_DIRECT, and copies all the same.
+ */
 static long by_direct(pid_t own, uint64_t address)
 {
-	const char *disk = getenv("LETHE_DISK");
+	const char *disk = getenv(DISK);
 	int fd = open(disk ? disk : "/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	struct statfs fs;
 
 	(void)own;
-	if (fd < 0)
+	if (fd < 0 || fstatfs(fd, &fs))
+		return -EOPNOTSUPP;
+	if (!disk && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC))
 		return -EOPNOTSUPP;
 	return result_of(pread(fd, (void *)address, PAGE, 0));
 }
