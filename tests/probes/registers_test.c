@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,7 +64,7 @@ static int ask(pid_t tid, unsigned int any, struct found *found)
 	int err = registers_probe_ask(probe, &question, &answer);
 	unsigned int entry;
 
-	if (err)
+	if (err || answer.stack_size < ENTRY_SIZE)
 		return err;
 	entry = answer.stack_size - ENTRY_SIZE;
 	*found = (struct found){
@@ -130,6 +132,31 @@ static void test_waiting(void)
 	       "a word in the registers of another process that waits is found");
 	tell(SEARCHED_WAIT, junk);
 	tap_ok(is_none(look("overwritten")), "once it is overwritten, nowhere");
+}
+
+/* Asks from a pid namespace of its own, where it is 1 and sees nobody else. */
+static void test_namespace(void)
+{
+	pid_t asker;
+	int status;
+
+	tell(SEARCHED_WAIT, word);
+	fflush(stdout);
+	asker = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (asker < 0)
+		tap_bail("clone: %s", strerror(errno));
+	if (!asker) {
+		struct found found;
+
+		if (ask(pid, 1, &found) || !is_there(found))
+			_exit(1);
+		_exit(ask(getpid(), 0, &found) ? 2 : 0);
+	}
+	if (waitpid(asker, &status, 0) != asker)
+		tap_bail("waitpid: %s", strerror(errno));
+	tap_ok(!status,
+	       "so it is by who asks from another pid namespace, and he himself");
+	tell(SEARCHED_WAIT, junk);
 }
 
 static void test_dead_stack(void)
@@ -254,9 +281,10 @@ int main(void)
 	word = searched_new_word();
 	junk = searched_new_word();
 	mask = searched_new_word();
-	tap_plan(12);
+	tap_plan(13);
 	pid = searched_start(device);
 	test_waiting();
+	test_namespace();
 	test_dead_stack();
 	test_wipe(device);
 	test_spinning();

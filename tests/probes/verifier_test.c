@@ -24,7 +24,7 @@
 /* Where the verifier gives up: BPF_COMPLEXITY_LIMIT_INSNS. */
 #define GIVES_UP 1000000
 /* No program may come nearer to it than by this factor. */
-#define FAR_FROM 20
+#define FAR_FROM 10
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
