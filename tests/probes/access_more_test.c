@@ -68,7 +68,7 @@ static long by_fixed_buffers(pid_t own, uint64_t address)
  */
 static long by_direct(pid_t own, uint64_t address)
 {
-	const char *disk = getenv(DISK);
+	const char *disk = getenv("LETHE_SWAP_DISK");
 	int fd = open(disk ? disk : "/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
 	struct statfs fs;
 
@@ -143,6 +143,21 @@ static void test_pin(const struct pin *pin, enum kind kind)
 		       event.address == access_run->secret &&
 		       access_now().refused[ACCESS_PIN] > before.refused[ACCESS_PIN],
 	       "%s of %s memory is refused, and told once", pin->name, kind_names[kind]);
+}
+
+static long by_more(pid_t own, uint64_t address)
+{
+	(void)own, (void)address;
+	kind_map(LOCKED, NULL, 1);
+	return 0;
+}
+
+static void test_locking(void)
+{
+	pid_t own = attack_own(by_more, LOCKED);
+
+	tap_ok(!access_run->result && !access_told(own),
+	       "to lock more pages, which makes them be there, is no pin");
 }
 
 /* A program that reads a word at @address, run once by whoever calls this. */
@@ -383,13 +398,14 @@ int main(void)
 	pid_t victim;
 
 	access_begin();
-	tap_plan(PINS * KINDS + KINDS + 1 + 5 + 5);
+	tap_plan(PINS * KINDS + 1 + KINDS + 1 + 5 + 5);
 	for (size_t i = 0; i < PINS; i++) {
 		test_pin(&pins[i], KMOD);
 		test_pin(&pins[i], MEMFD);
 		test_pin_let(&pins[i], LOCKED);
 		test_pin_let(&pins[i], ORDINARY);
 	}
+	test_locking();
 	for (enum kind kind = 0; kind < KINDS; kind++)
 		test_bpf(kind);
 	test_own_reads();
