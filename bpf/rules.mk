@@ -47,6 +47,6 @@ $(PROBE_OBJ): $(BPF_O)/%.o: bpf/%.c bpf/%.h
 .PHONY: check-bpf
 check-bpf: $(CHECKPATCH)
 	$(call say,CHECK,bpf)
-	$(Q)$(CHECKPATCH_RUN) -f $(wildcard bpf/*.[ch])
+	$(Q)$(CHECKPATCH_RUN),BIT_MACRO -f $(wildcard bpf/*.[ch])
 
 -include $(PROBE_OBJ:.o=.d)
