@@ -14,11 +14,39 @@ $(ORDINARY): tests/programs/ordinary.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ORDINARY_FLAGS) -o $@ $< -pthread
 
-LETHECTL_TAP := $(O)/tap/lethectl.tap
-$(LETHECTL_TAP): tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
+LETHECTL_TAP := $(O)/tap/lethectl.tap \
+	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap)
+$(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(call say,TEST,lethectl run)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(LETHECTL) $(PROGRAMS_O) >$@ || true; grep '^not ok\|^# ' $@ || true
+
+# The parts of lethectl that are tested by themselves: all that is no verb.
+CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o,$(CTL_OBJ))
+CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test)
+
+$(CTL_TESTS): $(PROGRAMS_O)/%: tests/programs/%.c $(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/lethectl -Iuser/include -Ikmod/uapi -Ibpf \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $< $(CTL_PARTS) $(PROBE_OBJ) \
+		-L$(O)/lib -llethe $(PROBE_LIBS) -ljson-c -pthread
+
+$(CTL_TESTS:$(PROGRAMS_O)/%_test=$(O)/tap/lethectl-%.tap): $(O)/tap/lethectl-%.tap: \
+		$(PROGRAMS_O)/%_test .FORCE
+	$(call say,TEST,lethectl: $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< >$@ || grep -v '^ok' $@ || true
+
+$(O)/tap/lethectl-output.tap: tests/programs/lethectl_output.py $(LETHECTL) .FORCE
+	$(call say,TEST,lethectl: output)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) >$@ || grep -v '^ok' $@ || true
+
+$(O)/tap/lethectl-completion.tap: tests/programs/completion.sh user/completion/lethectl $(LETHECTL) .FORCE
+	$(call say,TEST,lethectl: completion)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $(LETHECTL) user/completion/lethectl >$@ || grep -v '^ok' $@ || true
 
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.

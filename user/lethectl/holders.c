@@ -25,6 +25,11 @@ static bool is_gone(int err)
 	return err == -ENOENT || err == -ESRCH;
 }
 
+static bool is_refused(int err)
+{
+	return err == -EACCES || err == -EPERM;
+}
+
 /* "VmLck:	     24 kB" of a process's status. */
 static unsigned long long locked_of(const char *status)
 {
@@ -138,27 +143,46 @@ static int add(struct holders *holders, const struct holder *holder)
 	return 0;
 }
 
+static int read_status(struct holder *holder, const char *root,
+		       unsigned long long *locked)
+{
+	char path[64], status[8192];
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", holder->pid);
+	n = file_read(status, sizeof(status), root, path);
+	if (n < 0)
+		return n;
+	*locked = locked_of(status);
+	snprintf(path, sizeof(path), "/proc/%d/comm", holder->pid);
+	n = file_read(holder->command, sizeof(holder->command), root, path);
+	return n < 0 ? n : 0;
+}
+
+/* A shortage of ours, which would hide whom we look for, is the only error. */
 static int look_at(struct holders *holders, const char *root, pid_t pid)
 {
 	struct holder holder = { .pid = pid };
+	unsigned long long locked = 0;
 	bool has_region = false;
-	char path[64], status[8192];
 	int err;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (file_read(status, sizeof(status), root, path) < 0)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	if (file_read(holder.command, sizeof(holder.command), root, path) < 0)
-		return 0;
+	err = read_status(&holder, root, &locked);
+	if (err) {
+		holders->hidden |= is_refused(err);
+		return is_gone(err) || is_refused(err) ? 0 : err;
+	}
 	err = read_descriptors(&holder, root, &has_region);
-	if (err && !is_gone(err) && !locked_of(status))
+	if (is_refused(err) && !locked)
 		holders->closed++;
+	else if (err && !is_gone(err) && !is_refused(err))
+		return err;
 	/* A region's pages are not among the locked. */
-	if (locked_of(status) || has_region)
-		err = read_mappings(&holder, root);
-	if (err && !is_gone(err) && locked_of(status))
+	err = locked || has_region ? read_mappings(&holder, root) : 0;
+	if (is_refused(err))
 		holders->unseen++;
+	else if (err && !is_gone(err))
+		return err;
 	if (!holder.memfd && !holder.locked && !holder.descriptors && !holder.kmod)
 		return 0;
 	return add(holders, &holder);

@@ -35,7 +35,7 @@ struct holder {
  * @nr: how many there are
  * @unseen: processes with locked memory that could not be looked into
  * @closed: processes whose descriptors could not be looked at, beside these
- * @hidden: processes of others are not even listed (hidepid= of /proc)
+ * @hidden: processes of others show nothing, or are not listed (hidepid= of /proc)
  * @kmod_unseen: what the module's pages are held by others is not known
  */
 struct holders {

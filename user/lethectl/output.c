@@ -238,8 +238,8 @@ static void close_stdout(int status, void *unused)
 		printf("{\"schema\":%d,\"verb\":\"%s\",\"verdict\":\"unknown\",\"notes\":[],"
 		       "\"error\":\"%s\"}\n",
 		       OUTPUT_SCHEMA, output.verb ? output.verb : "",
-		       output.verb ? "it ended early: stderr says why" :
-				     "bad usage: stderr says what is wrong");
+		       output.object ? "it ended early: stderr says why" :
+				       "bad usage: stderr says what is wrong");
 	output.ended = true;
 	/* A file system may say only now that it is full. Who has no stdout wrote nothing. */
 	if (!output_flush() && fclose(stdout) && errno != EBADF)
@@ -285,7 +285,10 @@ void output_parse(const struct argp *argp, int argc, char **argv, void *input)
 	};
 	int i;
 
+	const char *name = strrchr(argv[0], ' ');
+
 	argp_err_exit_status = STATUS_UNKNOWN;
+	output.verb = name ? name + 1 : argv[0];
 	/* What is wrong may stand before it. */
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
 		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j"))

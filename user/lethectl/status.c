@@ -202,8 +202,7 @@ static void show_holders(const struct holders *holders, const struct module *mod
 			"processes whose descriptors cannot be looked at, for a memfd_secret that is not mapped: %u%s",
 			holders->closed, hint);
 	if (holders->hidden)
-		output_note("processes of others are not listed (hidepid= of /proc)%s",
-			    hint);
+		output_note("processes of others are hidden (hidepid= of /proc)%s", hint);
 	if (module->there && holders->kmod_unseen)
 		output_note(
 			"of the module's pages only what this user's processes have mapped is seen: it tells root who holds them");
@@ -324,8 +323,10 @@ int status_verb(int argc, char **argv)
 	show_machine(&machine, given.verbose, found);
 	status = status ?: verdict(&machine, found, given.strict);
 	say("%-12s %s", "verdict",
-	    status == STATUS_FOUND   ? "violation: secrets can get out" :
-	    status == STATUS_UNKNOWN ? "unknown" :
-				       "clean: what is on secret pages stays there");
+	    status == STATUS_FOUND ?
+		    "violation: secrets can get out" :
+	    status == STATUS_UNKNOWN ?
+		    "unknown" :
+		    "clean: no way is known for what is on secret pages to get out");
 	return output_end(status);
 }
