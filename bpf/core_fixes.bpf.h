@@ -35,4 +35,10 @@ static __always_inline unsigned int fix_stack_size(struct task_struct *task)
 	return 4 * 4096;
 }
 
+/* An int, or (7.3) a byte with others right behind it: read as wide as it is. */
+static __always_inline bool fix_on_cpu(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu);
+}
+
 #endif /* LETHE_CORE_FIXES_BPF_H */
