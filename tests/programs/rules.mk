@@ -15,7 +15,8 @@ $(ORDINARY): tests/programs/ordinary.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(ORDINARY_FLAGS) -o $@ $< -pthread
 
 LETHECTL_TAP := $(O)/tap/lethectl.tap \
-	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap)
+	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap \
+	status.tap)
 $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(call say,TEST,lethectl run)
 	$(Q)mkdir -p $(@D)
@@ -37,6 +38,19 @@ $(CTL_TESTS:$(PROGRAMS_O)/%_test=$(O)/tap/lethectl-%.tap): $(O)/tap/lethectl-%.t
 	$(call say,TEST,lethectl: $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< >$@ || grep -v '^ok' $@ || true
+
+# For the virtual machine too, where there is the module.
+STATUS_GUEST := $(PROGRAMS_O)/status_guest
+
+$(STATUS_GUEST): tests/programs/status_guest.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -o $@ $< -ljson-c
+
+$(O)/tap/lethectl-status.tap: $(STATUS_GUEST) $(LETHECTL) .FORCE
+	$(call say,TEST,lethectl status)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $(LETHECTL) >$@ || grep -v '^ok' $@ || true
 
 $(O)/tap/lethectl-output.tap: tests/programs/lethectl_output.py $(LETHECTL) .FORCE
 	$(call say,TEST,lethectl: output)
