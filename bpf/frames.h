@@ -81,7 +81,10 @@ unsigned int frames_kind(const struct frames *frames, unsigned long long frame);
  */
 bool frames_confirm(const struct frames *frames, unsigned long long frame,
 		    unsigned int kind);
-/* Whose frame it was when it was last looked at: the process, or 0, and where. */
+/*
+ * Whose frame it was when it was last looked at: the process, or 0, and where. Of the
+ * module's 0: /proc does not say, of a region, on which frames it is.
+ */
 pid_t frames_owner(const struct frames *frames, unsigned long long frame,
 		   unsigned long long *address);
 void frames_total(const struct frames *frames, struct frames_total *total);

@@ -244,6 +244,21 @@ static int pages_of(int fd, pid_t pid, const struct mapping *mapping,
 	return 0;
 }
 
+/* Of the module's pagemap says nothing; but all of a region is always in memory. */
+static int pages_of_region(pid_t pid, const struct mapping *mapping,
+			   struct mapped_pages *pages)
+{
+	struct mapped_page page = { .pid = pid,
+				    .kind = mapping->kind,
+				    .frame = NO_FRAME,
+				    .address = mapping->start };
+	int err = 0;
+
+	for (; page.address < mapping->end && !err; page.address += PAGE)
+		err = mapped_pages_add(pages, &page);
+	return err;
+}
+
 int mappings_pages(pid_t pid, const struct mapping *mapping, int nr,
 		   struct mapped_pages *pages)
 {
@@ -253,7 +268,8 @@ int mappings_pages(pid_t pid, const struct mapping *mapping, int nr,
 	if (fd < 0)
 		return fd;
 	for (; nr && !err; nr--, mapping++)
-		err = pages_of(fd, pid, mapping, pages);
+		err = mapping->kind == FRAME_KMOD ? pages_of_region(pid, mapping, pages) :
+						    pages_of(fd, pid, mapping, pages);
 	close(fd);
 	return err;
 }

@@ -20,9 +20,11 @@ struct mapping {
 	unsigned int kind;
 };
 
+#define NO_FRAME (~0ULL)
+
 /**
  * struct mapped_page - a page of one that is in memory
- * @frame: its frame
+ * @frame: its frame; NO_FRAME where that is not told
  * @address: where it is mapped
  * @pid: in which process
  * @kind: as its mapping

@@ -132,32 +132,14 @@ static __always_inline void pages_leave(__u32 way, __u64 page, __u64 count, __u6
 		judge(&leaving, leaving.first, byte);
 }
 
-/* Until 6.5, and since: where a large folio has how large it is. */
-struct folio___byte_order {
-	unsigned char _folio_order;
-} __attribute__((preserve_access_index));
-
-static __always_inline __u64 pages_of_large(const struct folio *folio)
-{
-	const struct folio___byte_order *older = (void *)folio;
-	unsigned char order = 0;
-
-	if (bpf_core_field_exists(older->_folio_order))
-		bpf_probe_read_kernel(&order, sizeof(order), &older->_folio_order);
-	else
-		bpf_probe_read_kernel(&order, sizeof(order), &folio->_flags_1);
-	return 1ULL << (order & 31);
-}
-
 /* A folio; or a page, which begins one. */
 static __always_inline int folio_leaves(__u32 way, __u64 address)
 {
 	const struct page *page = (void *)address;
-	__u64 flags = 0, mapping = 0, count = 1;
+	__u64 mapping = 0, count = 1;
 
-	bpf_probe_read_kernel(&flags, sizeof(flags), &page->flags);
-	if (flags & 1ULL << bpf_core_enum_value(enum pageflags, PG_head))
-		count = pages_of_large((void *)page);
+	if (fix_page_flags(page) & 1ULL << bpf_core_enum_value(enum pageflags, PG_head))
+		count = fix_folio_pages((void *)page);
 	else
 		bpf_probe_read_kernel(&mapping, sizeof(mapping), &page->mapping);
 	pages_leave(way, address, count, mapping);
@@ -202,11 +184,6 @@ int swap_image(void *ctx)
 	pages_leave(SWAP_IMAGE, page, 1, mapping);
 	return 0;
 }
-
-/* Until 7.0, and since: what is done of the vector that the iterator is at. */
-struct bvec_iter___offset {
-	unsigned int bi_offset;
-} __attribute__((preserve_access_index, packed));
 
 /* What is left of a bio. */
 struct bio_walk {
@@ -260,11 +237,7 @@ int swap_block(struct bpf_raw_tracepoint_args *ctx)
 	walk.left = OF_BIO(__u32, bi_iter.bi_size);
 	if (!walk.left)
 		return 0;
-	at = bpf_core_field_offset(struct bio, bi_iter);
-	if (bpf_core_field_exists(struct bvec_iter, bi_bvec_done))
-		at += bpf_core_field_offset(struct bvec_iter, bi_bvec_done);
-	else
-		at += bpf_core_field_offset(struct bvec_iter___offset, bi_offset);
+	at = bpf_core_field_offset(struct bio, bi_iter) + fix_bvec_done_offset();
 	walk.done = *(__u32 *)(bytes + at);
 	walk.vector = OF_BIO(__u64, bi_io_vec) +
 		      OF_BIO(__u32, bi_iter.bi_idx) * sizeof(struct bio_vec);

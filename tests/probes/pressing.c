@@ -18,6 +18,10 @@
 #include "pressing.h"
 #include "secrets.h"
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
 /* Where version 1 has its memory controller, and where the second one is mounted. */
 static const char first[] = "/sys/fs/cgroup/memory";
 static char second[] = "/tmp/lethe-cgroup-XXXXXX";
@@ -76,7 +80,7 @@ static void drop_group(const char *group, bool mounted)
 static void press_here(const char *group, struct pressed *pressed, unsigned int nr)
 {
 	struct pages pages[BACKENDS], ordinary;
-	unsigned long long frame[BACKENDS][64];
+	unsigned long long frame[BACKENDS][64], now[64];
 	unsigned int backend, i;
 
 	if (!put(group, "cgroup.procs", "0"))
@@ -84,18 +88,17 @@ static void press_here(const char *group, struct pressed *pressed, unsigned int 
 	for (backend = 0; backend < BACKENDS; backend++) {
 		if (!secret_make(&pages[backend], backend, nr))
 			continue;
-		for (i = 0; i < nr; i++)
-			frame[backend][i] = page_frame(pages[backend].at + i * PAGE);
+		pages_frames(&pages[backend], frame[backend]);
 		pressed->secrets += nr;
 	}
 	ordinary_make(&ordinary, PRESSURE);
 	for (backend = 0; backend < BACKENDS; backend++) {
 		if (!pages[backend].at)
 			continue;
-		madvise(pages[backend].at, nr * PAGE, 21 /* MADV_PAGEOUT */);
+		madvise(pages[backend].at, nr * PAGE, MADV_PAGEOUT);
+		pages_frames(&pages[backend], now);
 		for (i = 0; i < nr; i++)
-			pressed->kept += page_frame(pages[backend].at + i * PAGE) ==
-					 frame[backend][i];
+			pressed->kept += now[i] == frame[backend][i];
 	}
 	_exit(0);
 }

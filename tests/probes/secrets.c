@@ -72,6 +72,7 @@ bool secret_make(struct pages *pages, enum backend backend, size_t nr)
 	pages->nr = nr;
 	pages->fd = -1;
 	pages->at = NULL;
+	pages->backend = backend;
 	if (backend == LOCKED) {
 		pages->at = map(nr, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 		if (madvise(pages->at, nr * PAGE, MADV_DONTDUMP) ||
@@ -92,6 +93,7 @@ void ordinary_make(struct pages *pages, size_t nr)
 {
 	pages->nr = nr;
 	pages->fd = -1;
+	pages->backend = BACKENDS;
 	pages->at = map(nr, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	madvise(pages->at, nr * PAGE, MADV_NOHUGEPAGE);
 	pages_touch(pages);
@@ -131,6 +133,35 @@ unsigned long long page_frame(const void *address)
 	if (!(entry >> 63) || !(entry & ((1ULL << 55) - 1)))
 		tap_bail("no frame at %p", address);
 	return entry & ((1ULL << 55) - 1);
+}
+
+/* pagemap says nothing of a region; the module does. */
+static void frames_of_region(const struct pages *pages, unsigned long long *frame)
+{
+	struct lethe_query query = { .size = sizeof(query),
+				     .flags = LETHE_QUERY_FRAMES | LETHE_QUERY_REGION,
+				     .fd = pages->fd,
+				     .nr_frames = pages->nr,
+				     .frames = (unsigned long)frame };
+	int device = open("/dev/lethe", O_RDWR | O_CLOEXEC);
+
+	if (device < 0 || ioctl(device, LETHE_IOC_QUERY, &query) ||
+	    query.nr_frames != pages->nr)
+		tap_bail("the module does not say the frames of a region: %s",
+			 strerror(errno));
+	close(device);
+}
+
+void pages_frames(const struct pages *pages, unsigned long long *frame)
+{
+	size_t i;
+
+	if (pages->backend == KMOD) {
+		frames_of_region(pages, frame);
+		return;
+	}
+	for (i = 0; i < pages->nr; i++)
+		frame[i] = page_frame(pages->at + i * PAGE);
 }
 
 void drain_lists(void)

@@ -20,11 +20,13 @@ extern const char *const backend_names[BACKENDS];
  * @at: the first; NULL where there are none
  * @nr: how many
  * @fd: to be closed with them; -1 is none
+ * @backend: whose they are; BACKENDS of ordinary ones
  */
 struct pages {
 	char *at;
 	size_t nr;
 	int fd;
+	enum backend backend;
 };
 
 /* False where this machine has no such backend; ends the test where it fails. */
@@ -38,6 +40,9 @@ void pages_drop(struct pages *pages);
 bool page_is_swapped(const void *address);
 /* Ends the test where there is no page. */
 unsigned long long page_frame(const void *address);
+
+/* Of each of them. */
+void pages_frames(const struct pages *pages, unsigned long long *frame);
 
 /*
  * What is unmapped may stay in the processors' lists for a while, and is not free until

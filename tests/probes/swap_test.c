@@ -28,6 +28,8 @@
 #define FLOOD 9000
 #define EVENTS 16384
 
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
 static struct layout layout;
 static struct frames *frames;
 static struct swap_probe *probe;
@@ -282,16 +284,18 @@ static void reuse(void)
 {
 	struct swap_counts start, seen;
 	static bool was_secret[1 << 26];
+	static unsigned long long frame[512];
 	struct pages pages, ordinary;
 	unsigned int backend, reused = 0;
 	size_t i;
 
 	for (backend = KMOD; backend < BACKENDS; backend++) {
-		if (!secret_make(&pages, backend, 512))
+		if (!secret_make(&pages, backend, ARRAY_SIZE(frame)))
 			continue;
 		frames_refresh(frames, getpid());
+		pages_frames(&pages, frame);
 		for (i = 0; i < pages.nr; i++)
-			was_secret[page_frame(pages.at + i * PAGE)] = true;
+			was_secret[frame[i]] = true;
 		pages_drop(&pages);
 		drain_lists();
 	}
