@@ -22,7 +22,7 @@
 /* A range is judged as far as that. */
 #define MAPPINGS_MAX 64
 
-const volatile struct layout layout = {};
+const volatile struct layout layout;
 
 static __always_inline __u32 mapping_kind(__u64 flags, __u64 f_op, __u64 a_ops)
 {

@@ -11,7 +11,7 @@
 #include "event.h"
 
 /* Of this process nothing is told. */
-const volatile int self = 0;
+const volatile int self;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
