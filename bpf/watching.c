@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * What the probes that watch others have in common in user space. It attaches
+ * nothing and judges nothing.
+ */
+#include <pthread.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "watching.h"
+
+static int own_reads_fd;
+
+static void create_own_reads(void)
+{
+	own_reads_fd = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "own_reads", sizeof(int),
+				      sizeof(unsigned long long), 1, NULL);
+}
+
+int watching_own_reads(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, create_own_reads);
+	return own_reads_fd;
+}
+
+unsigned long long watching_missed(const struct bpf_object *object)
+{
+	unsigned long long missed = 0;
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, object)
+	{
+		struct bpf_prog_info info = {};
+		unsigned int length = sizeof(info);
+
+		if (!bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
+			missed += info.recursion_misses;
+	}
+	return missed;
+}
