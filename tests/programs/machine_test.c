@@ -150,8 +150,6 @@ static const struct {
 	  "ptrace_scope=1", "anybody's own may be traced" },
 	{ "ptrace_scope", "/proc/sys/kernel/yama/ptrace_scope", NULL, LACKS,
 	  "lsm=", "no Yama" },
-	{ "ptrace_scope", "/proc/sys/kernel/yama/ptrace_scope", "3\n", FINE, NULL,
-	  "nobody is traced" },
 	{ "unprivileged_bpf", "/proc/sys/kernel/unprivileged_bpf_disabled", "0\n", LACKS,
 	  "unprivileged_bpf_disabled=1", "anybody may load BPF" },
 	{ "unprivileged_bpf", "/proc/sys/kernel/unprivileged_bpf_disabled", NULL, FINE,

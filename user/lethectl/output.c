@@ -232,7 +232,6 @@ int output_flush(void)
 static void close_stdout(int status, void *unused)
 {
 	(void)unused;
-	progress_erase();
 	/* Bad usage, or no memory: even so there is an object. */
 	if (output.json && !output.ended && status)
 		printf("{\"schema\":%d,\"verb\":\"%s\",\"verdict\":\"unknown\",\"notes\":[],"

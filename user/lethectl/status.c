@@ -224,7 +224,6 @@ static int look_at_holders(struct holders *holders, const struct module *module)
 	int err, nr;
 
 	err = holders_look(holders, "", looking, &looked);
-	progress_erase();
 	if (err)
 		return output_error("/proc: %s: who holds secret pages is not to be seen",
 				    strerror(-err));

@@ -114,9 +114,8 @@ static void on_ending(int signal)
 			pause();
 			first = 0;
 		}
-		/* A fault in what was undone is not waited for, nor tried again. */
-		if (first != self)
-			undo_each();
+		/* After a fault in what was undone, the rest still is. */
+		undo_each();
 	}
 	sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	sigemptyset(&set);
