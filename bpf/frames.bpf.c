@@ -85,10 +85,14 @@ struct run {
 static long change_entry(__u32 i, struct run *run)
 {
 	__u64 bytes = bytes_of_run(run->first, run->count, i);
-	__u64 *entry = entry_of(run->first + i * 8ULL);
+	__u64 frame = run->first + i * 8ULL;
+	__u64 *entry = entry_of(frame);
+	__u64 *summary = summary_of(frame);
 
-	if (!entry)
+	if (!entry || !summary)
 		return 1;
+	if (run->set && !(*summary & summary_bit(frame)))
+		__sync_fetch_and_or(summary, summary_bit(frame));
 	/* In this order: a frame is never without the bit that it is to have. */
 	if (run->set)
 		__sync_fetch_and_or(entry, run->set * EACH_BYTE & bytes);
@@ -140,13 +144,9 @@ int frames_freed(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 frame = frame_of(ctx->args[0]);
 	__u32 order = ctx->args[1];
-	__u64 *entry;
 
-	if (!order) {
-		entry = entry_of(frame);
-		if (!entry || !(byte_of(*entry, frame) & FREED))
-			return 0;
-	}
+	if (!order && is_plain(frame))
+		return 0;
 	change(frame, 1ULL << (order & 31), 0, FREED);
 	return 0;
 }

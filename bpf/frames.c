@@ -108,6 +108,7 @@ static int load(struct frames *frames, const char **why)
 	const struct layout *layout = frames->layout;
 	struct frames_bpf *skeleton = frames_bpf__open();
 	size_t entries = (layout->frames + 7) / 8;
+	size_t words = layout->frames / 4096 + 1;
 	int err;
 
 	frames->skeleton = skeleton;
@@ -119,7 +120,9 @@ static int load(struct frames *frames, const char **why)
 	skeleton->rodata->page_size = layout->page_size;
 	skeleton->rodata->page_shift = shift_of(layout->page_size);
 	skeleton->rodata->secretmem_aops = layout->secretmem_aops;
-	err = bpf_map__set_max_entries(skeleton->maps.secret_frames, entries);
+	skeleton->rodata->nr_frames = layout->frames;
+	skeleton->rodata->summary_at = entries;
+	err = bpf_map__set_max_entries(skeleton->maps.secret_frames, entries + words);
 	if (!err)
 		err = frames_bpf__load(skeleton);
 	if (err) {
@@ -127,7 +130,8 @@ static int load(struct frames *frames, const char **why)
 		return err;
 	}
 	frames->size = entries * 8;
-	frames->bytes = mmap(NULL, frames->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+	frames->mapped = (entries + words) * 8;
+	frames->bytes = mmap(NULL, frames->mapped, PROT_READ | PROT_WRITE, MAP_SHARED,
 			     frames_map_fd(frames), 0);
 	if (frames->bytes == MAP_FAILED) {
 		frames->bytes = NULL;
@@ -182,7 +186,8 @@ int frames_refresh(struct frames *frames, pid_t pid)
 	int err;
 
 	attach_to_module(frames);
-	err = frames_ask_module(frames);
+	/* Who listens need not ask again for one process. */
+	err = pid && frames->announced ? 0 : frames_ask_module(frames);
 	if (err)
 		return err;
 	if (pid)
@@ -284,6 +289,11 @@ int frames_map_fd(const struct frames *frames)
 	return bpf_map__fd(frames->skeleton->maps.secret_frames);
 }
 
+unsigned int frames_summary_at(const struct frames *frames)
+{
+	return frames->size / 8;
+}
+
 int frames_holders_fd(const struct frames *frames)
 {
 	return bpf_map__fd(frames->skeleton->maps.holders);
@@ -309,7 +319,7 @@ void frames_close(struct frames *frames)
 	for (i = 0; i < PROC; i++)
 		hook_detach(&frames->hooks[i]);
 	if (frames->bytes)
-		munmap(frames->bytes, frames->size);
+		munmap(frames->bytes, frames->mapped);
 	frames_bpf__destroy(frames->skeleton);
 	mapped_pages_free(&frames->pages);
 	free(frames->holders);

@@ -96,6 +96,8 @@ unsigned int frames_at(const struct frames *frames, pid_t pid, unsigned long lon
 /* The map to share with a probe (bpf_map__reuse_fd): "secret_frames", bytes by frame
  * number, eight to an entry; and "holders", a hash by process, for filters. */
 int frames_map_fd(const struct frames *frames);
+/* Where in it the summary begins (pages.bpf.h): behind the entries of all frames. */
+unsigned int frames_summary_at(const struct frames *frames);
 int frames_holders_fd(const struct frames *frames);
 const struct layout *frames_layout(const struct frames *frames);
 /* What keeps it current, and what is not. */

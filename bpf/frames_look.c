@@ -292,6 +292,8 @@ unsigned int frames_at(const struct frames *frames, pid_t pid, unsigned long lon
 	int nr, i;
 
 	(void)frames;
+	if (!length)
+		return 0;
 	nr = mappings_secret(pid, &mappings);
 	for (i = 0; i < nr; i++) {
 		/* Not by its end, which may be past the last address there is. */

@@ -21,10 +21,12 @@ struct frames_bpf;
  * @layout: the caller's
  * @skeleton: the programs, and the map
  * @bytes: the map, by frame; atomic, since the programs write to it too
- * @size: of it
+ * @size: of it, and there is the summary (pages.bpf.h)
+ * @mapped: of both
  * @hooks: what keeps it current
  * @announced: the module says what it takes and gives back
  * @exact_memfd: so do the page cache and the allocator, of memfd_secret
+ * @asked: the module has told frames of its regions
  * @looked: all of /proc was looked at once
  * @seen: what frames_settle() has seen to
  * @pages: that were found in /proc, by frame
@@ -36,9 +38,9 @@ struct frames {
 	const struct layout *layout;
 	struct frames_bpf *skeleton;
 	unsigned char *bytes;
-	size_t size;
+	size_t size, mapped;
 	struct hook hooks[FRAMES_HOOKS];
-	bool announced, exact_memfd, looked;
+	bool announced, exact_memfd, asked, looked;
 	struct frames_news seen;
 	struct mapped_pages pages;
 	struct frames_holder *holders;
@@ -48,6 +50,11 @@ struct frames {
 static inline void frames_set(struct frames *frames, unsigned long long frame,
 			      unsigned int bits)
 {
+	unsigned long long *summary =
+		(unsigned long long *)(frames->bytes + frames->size) + frame / 4096;
+
+	/* First: who finds nothing there does not look at the byte. */
+	__atomic_fetch_or(summary, 1ULL << frame / 64 % 64, __ATOMIC_SEQ_CST);
 	__atomic_fetch_or(&frames->bytes[frame], bits, __ATOMIC_SEQ_CST);
 }
 

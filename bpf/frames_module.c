@@ -32,8 +32,11 @@ void frames_clear_all(struct frames *frames, unsigned int bits)
 static void set_announced(struct frames *frames, unsigned long long frame)
 {
 	unsigned char *byte = &frames->bytes[frame];
-	unsigned char old = __atomic_load_n(byte, __ATOMIC_SEQ_CST);
+	unsigned char old;
 
+	/* No bit but the summary's. */
+	frames_set(frames, frame, 0);
+	old = __atomic_load_n(byte, __ATOMIC_SEQ_CST);
 	while (!(old & FRAME_TAKEN_BACK) &&
 	       !__atomic_compare_exchange_n(byte, &old, old | FRAME_KMOD, false,
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
@@ -98,10 +101,12 @@ int frames_ask_module(struct frames *frames)
 	int err;
 
 	if (fd < 0) {
-		if (!frames->announced)
+		if (!frames->announced && frames->asked)
 			frames_clear_all(frames, FRAME_KMOD);
+		frames->asked = false;
 		return errno == ENOENT || errno == ENXIO || errno == ENODEV ? 0 : -errno;
 	}
+	frames->asked = true;
 	err = ask(frames, fd);
 	close(fd);
 	return err;

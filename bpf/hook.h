@@ -45,7 +45,8 @@ const char *hook_complaint(void);
 
 /*
  * Can an fentry or fexit program be attached to @function? Tried, with an empty one.
- * False where the kernel has no such function, has it inlined, or allows none.
+ * False where the kernel has no such function, has it inlined, or allows none. Not for
+ * entry code, such as exc_page_fault(): 7.3 allows that, and hangs.
  */
 bool hook_has_function(const char *function);
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -43,9 +42,9 @@ static int load(struct leaving_probe *probe, struct frames *frames)
 	int err;
 
 	skeleton->rodata->layout = *frames_layout(frames);
-	skeleton->rodata->self = getpid();
 	err = bpf_map__reuse_fd(skeleton->maps.own_reads, watching_own_reads());
-	return err ?: leaving_bpf__load(skeleton);
+	err = err ?: leaving_bpf__load(skeleton);
+	return err ?: watching_run(skeleton->progs.tell_self);
 }
 
 static void attach(struct leaving_probe *probe)

@@ -165,15 +165,17 @@ static bool has_locked(const char *status)
 
 int mappings_secret(pid_t pid, struct mapping **mappings)
 {
-	static __thread struct text text;
+	static __thread struct text text, status;
 	int nr;
 
 	*mappings = NULL;
-	nr = read_whole(pid, "status", &text);
-	if (!nr)
-		nr = read_whole(pid, text.size && has_locked(text.at) ? "smaps" : "maps",
-				&text);
-	/* Nothing but maps says so of a process whose memory is gone already. */
+	nr = read_whole(pid, "maps", &text);
+	/* A kernel thread has none, nor has a process whose memory is gone already. */
+	if (nr || !text.size)
+		return nr;
+	nr = read_whole(pid, "status", &status);
+	if (!nr && has_locked(status.at))
+		nr = read_whole(pid, "smaps", &text);
 	if (nr)
 		return nr;
 	nr = parse(text.at, mappings);

@@ -15,8 +15,16 @@ const volatile __u64 vmemmap;
 const volatile __u64 page_size;
 const volatile __u32 page_shift;
 const volatile __u64 secretmem_aops;
+const volatile __u64 nr_frames;
+/* The first entry of @secret_frames behind the frames: of the summary. */
+const volatile __u32 summary_at;
 
-/* A byte a frame; its size is the loader's. User space has it mapped, and writes to it. */
+/*
+ * A byte a frame, and behind them the summary: a bit for each 64 frames, a cache line
+ * of bytes, that is set before any byte there is and stays so. Most pages that leave
+ * are asked for nowhere else, and it is small enough to stay in the cache. Its size is
+ * the loader's. User space has it mapped, and writes to it.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -38,10 +46,30 @@ static __always_inline __u64 frame_of(__u64 page)
 /* The entry that @frame is in; NULL: no RAM when the set was made. */
 static __always_inline __u64 *entry_of(__u64 frame)
 {
-	__u64 index = frame / 8;
-	__u32 key = index;
+	__u32 key = frame / 8;
 
-	return index == key ? bpf_map_lookup_elem(&secret_frames, &key) : NULL;
+	return frame < nr_frames ? bpf_map_lookup_elem(&secret_frames, &key) : NULL;
+}
+
+/* The word of the summary, and the bit in it. */
+static __always_inline __u64 *summary_of(__u64 frame)
+{
+	__u32 key = summary_at + frame / 4096;
+
+	return frame < nr_frames ? bpf_map_lookup_elem(&secret_frames, &key) : NULL;
+}
+
+static __always_inline __u64 summary_bit(__u64 frame)
+{
+	return 1ULL << frame / 64 % 64;
+}
+
+/* True: neither @frame nor any that is near has a bit. */
+static __always_inline bool is_plain(__u64 frame)
+{
+	__u64 *summary = summary_of(frame);
+
+	return summary && !(*summary & summary_bit(frame));
 }
 
 static __always_inline __u32 byte_of(__u64 entry, __u64 frame)

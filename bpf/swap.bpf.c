@@ -2,8 +2,8 @@
 /*
  * Sees pages leave memory, by each of the five ways of swap.h, counts them all, and
  * tells of those that are secret. It runs for every page that is swapped out: one
- * array access for the frame, one for the count, and no more unless there is something
- * to tell. It never looks at what is in a page.
+ * bit for the frame, one add for the count, and no more unless there is something
+ * near. It never looks at what is in a page.
  */
 #include "pages.bpf.h"
 
@@ -25,11 +25,12 @@
 const volatile __u32 argument_of_out;
 const volatile __u32 argument_of_device;
 
+/* By processor; how many there are, the loader knows. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SWAP_WAYS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct swap_count);
+	__type(value, struct swap_processor);
 } counts SEC(".maps");
 
 struct {
@@ -105,29 +106,41 @@ static long judge_entry(__u32 i, struct leaving *leaving)
 	return 0;
 }
 
+static __always_inline struct swap_count *count_of(__u32 way)
+{
+	__u32 key = bpf_get_smp_processor_id();
+	struct swap_processor *processor = bpf_map_lookup_elem(&counts, &key);
+
+	return processor ? &processor->way[way] : NULL;
+}
+
 /* @page begins @count pages; @mapping is of the one that is alone. */
 static __always_inline void pages_leave(__u32 way, __u64 page, __u64 count, __u64 mapping)
 {
 	struct leaving leaving = { .first = frame_of(page), .count = count, .way = way };
+	__u32 byte = 0;
 	__u64 *entry;
-	__u32 byte;
 
-	leaving.total = bpf_map_lookup_elem(&counts, &way);
-	if (!leaving.total)
+	leaving.total = count_of(way);
+	if (!leaving.total) {
+		__sync_fetch_and_add(&lost, 1);
 		return;
+	}
 	__sync_fetch_and_add(&leaving.total->pages, count);
 	if (count != 1) {
 		bpf_loop(entries_of_run(leaving.first, count), judge_entry, &leaving, 0);
 		return;
 	}
+	if (is_secretmem(mapping))
+		byte = FRAME_MEMFD;
+	else if (is_plain(leaving.first))
+		return;
 	entry = entry_of(leaving.first);
 	if (!entry) {
 		__sync_fetch_and_add(&leaving.total->unjudged, 1);
 		return;
 	}
-	byte = byte_of(*entry, leaving.first);
-	if (is_secretmem(mapping))
-		byte |= FRAME_MEMFD;
+	byte |= byte_of(*entry, leaving.first);
 	if (byte & (FRAME_SECRET | FRAME_DECOY))
 		judge(&leaving, leaving.first, byte);
 }
@@ -194,7 +207,7 @@ struct bio_walk {
 static long vector_leaves(__u32 i, struct bio_walk *walk)
 {
 	struct bio_vec vector = { 0 };
-	__u64 page, mapping = 0, count;
+	__u64 page, count;
 	__u32 offset, length;
 
 	if (bpf_probe_read_kernel(&vector, sizeof(vector), (void *)walk->vector) ||
@@ -207,10 +220,8 @@ static long vector_leaves(__u32 i, struct bio_walk *walk)
 	page = (__u64)vector.bv_page + (__u64)(offset >> PAGE_SHIFT) * page_size;
 	count = ((offset & (PAGE_SIZE - 1)) + (__u64)length + PAGE_SIZE - 1) >>
 		PAGE_SHIFT;
-	if (count == 1)
-		bpf_probe_read_kernel(&mapping, sizeof(mapping),
-				      &((struct page *)page)->mapping);
-	pages_leave(SWAP_BLOCK, page, count, mapping);
+	/* Without the mapping: no bio is made of a page that cannot be pinned. */
+	pages_leave(SWAP_BLOCK, page, count, 0);
 	walk->vector += sizeof(vector);
 	walk->left -= length;
 	walk->done = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Attaches the probe of swap.bpf.c where the running kernel has its hooks, and adds up
- * what the processors counted. It marks nothing and prints nothing.
+ * what each processor counted. It marks nothing and prints nothing.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -107,9 +107,13 @@ static int load(struct swap_probe *probe, const char **why)
 					       0 :
 					       __builtin_ctzll(layout->page_size);
 	skeleton->rodata->secretmem_aops = layout->secretmem_aops;
+	skeleton->rodata->nr_frames = layout->frames;
+	skeleton->rodata->summary_at = frames_summary_at(probe->frames);
 	choose(probe);
-	err = bpf_map__reuse_fd(skeleton->maps.secret_frames,
-				frames_map_fd(probe->frames));
+	err = bpf_map__set_max_entries(skeleton->maps.counts, libbpf_num_possible_cpus());
+	if (!err)
+		err = bpf_map__reuse_fd(skeleton->maps.secret_frames,
+					frames_map_fd(probe->frames));
 	if (!err)
 		err = swap_bpf__load(skeleton);
 	if (err)
@@ -173,42 +177,35 @@ static unsigned long long missed(const struct swap_probe *probe)
 	return total;
 }
 
-static int add_up(const struct swap_probe *probe, unsigned int way, int processors,
-		  struct swap_count *each, struct swap_count *sum)
+static void add_up(struct swap_counts *counts, const struct swap_processor *processor)
 {
-	int i;
+	unsigned int way;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.counts), &way, each))
-		return -errno;
-	for (i = 0; i < processors; i++) {
-		sum->pages += each[i].pages;
-		sum->secret += each[i].secret;
-		sum->decoys += each[i].decoys;
-		sum->unjudged += each[i].unjudged;
+	for (way = 0; way < SWAP_WAYS; way++) {
+		counts->way[way].pages += processor->way[way].pages;
+		counts->way[way].secret += processor->way[way].secret;
+		counts->way[way].decoys += processor->way[way].decoys;
+		counts->way[way].unjudged += processor->way[way].unjudged;
 	}
-	/* An event that was told is counted before: this is never more. */
-	sum->secret -= probe->stale[way];
-	return 0;
 }
 
 int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts)
 {
-	int processors = libbpf_num_possible_cpus();
-	struct swap_count *each;
-	unsigned int way;
-	int err = 0;
+	int fd = bpf_map__fd(probe->skeleton->maps.counts);
+	struct swap_processor processor;
+	unsigned int i;
 
 	memset(counts, 0, sizeof(*counts));
-	if (processors < 0)
-		return processors;
-	each = calloc(processors, sizeof(*each));
-	if (!each)
-		return -ENOMEM;
-	for (way = 0; way < SWAP_WAYS && !err; way++)
-		err = add_up(probe, way, processors, each, &counts->way[way]);
+	for (i = 0; i < bpf_map__max_entries(probe->skeleton->maps.counts); i++) {
+		if (bpf_map_lookup_elem(fd, &i, &processor))
+			return -errno;
+		add_up(counts, &processor);
+	}
+	/* An event that was told is counted before: this is never below 0. */
+	for (i = 0; i < SWAP_WAYS; i++)
+		counts->way[i].secret -= probe->stale[i];
 	counts->lost = probe->skeleton->bss->lost + missed(probe);
-	free(each);
-	return err;
+	return 0;
 }
 
 bool swap_probe_confirm(struct swap_probe *probe, const struct event *event)

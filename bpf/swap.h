@@ -33,6 +33,12 @@ struct swap_count {
 	unsigned long long pages, secret, decoys, unjudged;
 };
 
+/* What one processor has counted, in lines of its own. */
+struct swap_processor {
+	struct swap_count way[SWAP_WAYS];
+	unsigned long long reserved[4];
+};
+
 #ifndef __VMLINUX_H__
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,8 +10,16 @@
 
 #include "event.h"
 
-/* Of this process nothing is told. */
-const volatile int self;
+/* Of who asks nothing is told: by the number of the first pid namespace. */
+int self;
+
+/* Run once, by who asks. */
+SEC("raw_tp")
+int tell_self(void *ctx)
+{
+	self = bpf_get_current_task_btf()->tgid;
+	return 0;
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

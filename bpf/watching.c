@@ -26,18 +26,29 @@ int watching_own_reads(void)
 	return own_reads_fd;
 }
 
+int watching_run(const struct bpf_program *program)
+{
+	struct bpf_test_run_opts opts = { .sz = sizeof(opts) };
+
+	return bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+}
+
+static unsigned long long missed_of(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = { 0 };
+	unsigned int length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
+		return 0;
+	return info.recursion_misses;
+}
+
 unsigned long long watching_missed(const struct bpf_object *object)
 {
+	struct bpf_program *program = bpf_object__next_program(object, NULL);
 	unsigned long long missed = 0;
-	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, object)
-	{
-		struct bpf_prog_info info = {};
-		unsigned int length = sizeof(info);
-
-		if (!bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
-			missed += info.recursion_misses;
-	}
+	for (; program; program = bpf_object__next_program(object, program))
+		missed += missed_of(program);
 	return missed;
 }

@@ -7,12 +7,16 @@
 #define LETHE_BPF_WATCHING_H
 
 struct bpf_object;
+struct bpf_program;
 
 /*
  * The map of that mark (user_memory.bpf.h), one for this process, for as long as it
  * lives. Or -errno.
  */
 int watching_own_reads(void);
+
+/* Runs @program once, in this very process. 0 or -errno. */
+int watching_run(const struct bpf_program *program);
 
 /*
  * How often the kernel did not run a program of @object, since one of it was running

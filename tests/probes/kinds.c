@@ -22,6 +22,8 @@
 #define SYS_memfd_secret 447
 #endif
 
+#define GATHERED_MAX 4096
+
 const char *const kind_names[KINDS] = {
 	[ORDINARY] = "ordinary",
 	[KMOD] = "kmod",
@@ -98,42 +100,46 @@ void *kind_map(enum kind kind, void *at, size_t pages)
 	return map;
 }
 
+static struct {
+	struct ring_buffer *ring;
+	size_t nr;
+	struct event event[GATHERED_MAX];
+} gathered;
+
 static int keep(void *context, void *data, size_t size)
 {
-	struct gathered *gathered = context;
-
-	if (size >= sizeof(struct event) && gathered->nr < GATHERED_MAX)
-		memcpy(&gathered->event[gathered->nr], data, sizeof(struct event));
-	gathered->nr++;
+	(void)context;
+	if (size >= sizeof(struct event) && gathered.nr < GATHERED_MAX)
+		memcpy(&gathered.event[gathered.nr], data, sizeof(struct event));
+	gathered.nr++;
 	return 0;
 }
 
-void gather_open(struct gathered *gathered, int map_fd)
+void gather_open(int map_fd)
 {
-	gathered->ring = ring_buffer__new(map_fd, keep, gathered, NULL);
-	if (!gathered->ring)
+	gathered.ring = ring_buffer__new(map_fd, keep, NULL, NULL);
+	if (!gathered.ring)
 		die("ring_buffer__new");
-	gathered->nr = 0;
 }
 
-void gather(struct gathered *gathered)
+size_t gather(void)
 {
-	ring_buffer__consume(gathered->ring);
+	ring_buffer__consume(gathered.ring);
+	return gathered.nr;
 }
 
-void gather_begin(struct gathered *gathered)
+void gather_begin(void)
 {
-	gather(gathered);
-	gathered->nr = 0;
+	gather();
+	gathered.nr = 0;
 }
 
-size_t gathered_by(const struct gathered *gathered, unsigned int what, pid_t pid,
-		   unsigned int how, struct event *last)
+size_t gathered_by(unsigned int what, pid_t pid, unsigned int how, struct event *last)
 {
 	size_t nr = 0;
 
-	for (size_t i = 0; i < gathered->nr && i < GATHERED_MAX; i++) {
-		const struct event *event = &gathered->event[i];
+	for (size_t i = 0; i < gathered.nr && i < GATHERED_MAX; i++) {
+		const struct event *event = &gathered.event[i];
 
 		if (event->what != what || event->pid != pid || event->how != how)
 			continue;

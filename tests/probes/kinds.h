@@ -13,7 +13,6 @@
 #include "event.h"
 
 #define PAGE ((size_t)4096)
-#define GATHERED_MAX 4096
 
 enum kind { ORDINARY, KMOD, MEMFD, LOCKED, KINDS };
 
@@ -26,21 +25,16 @@ bool kind_possible(enum kind kind);
 /* @pages of it: at @at, if that is not NULL. Exits where that fails. */
 void *kind_map(enum kind kind, void *at, size_t pages);
 
-struct ring_buffer;
-
-/* What came out of a ring buffer since gather_begin(). */
-struct gathered {
-	struct ring_buffer *ring;
-	size_t nr; /* all that came; those past GATHERED_MAX are not kept */
-	struct event event[GATHERED_MAX];
-};
-
-void gather_open(struct gathered *gathered, int map_fd);
+/*
+ * What came out of a probe's ring buffer since gather_begin(): a program has one. All
+ * that came is counted; of them the first are kept.
+ */
+void gather_open(int map_fd);
 /* Throws away what there is. */
-void gather_begin(struct gathered *gathered);
-void gather(struct gathered *gathered);
+void gather_begin(void);
+/* How many there are now. */
+size_t gather(void);
 /* How many of @what by @pid, by way @how; *@last is the last of them. */
-size_t gathered_by(const struct gathered *gathered, unsigned int what, pid_t pid,
-		   unsigned int how, struct event *last);
+size_t gathered_by(unsigned int what, pid_t pid, unsigned int how, struct event *last);
 
 #endif /* TESTS_KINDS_H */

@@ -169,9 +169,9 @@ static void test_self(void)
 	struct leaving_counts before = leaving_now();
 	char *at = kind_map(LOCKED, NULL, 1);
 
-	gather_begin(&gathered);
+	gather_begin();
 	by_stack(at, GIVEN);
-	gather(&gathered);
+	gather();
 	tap_ok(!leaving_told(getpid()) && leaving_now().lost == before.lost,
 	       "of the process that asks nothing is told");
 	munmap(at, PAGE);
@@ -192,7 +192,7 @@ static void test_flood(void)
 {
 	struct leaving_counts before = leaving_now(), after;
 	pid_t child = leaving_in_child(by_many, LOCKED, PAGE, GIVEN);
-	unsigned long long told = leaving_told(child), came = gathered.nr, lost;
+	unsigned long long told = leaving_told(child), came = gather(), lost;
 
 	after = leaving_now();
 	lost = after.lost - before.lost;

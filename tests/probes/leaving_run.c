@@ -13,7 +13,6 @@
 #include "leaving_run.h"
 
 struct leaving_run *leaving_run;
-struct gathered gathered;
 
 static struct leaving_probe *probe;
 static struct frames *frames;
@@ -34,7 +33,7 @@ void leaving_begin(void)
 	for (size_t i = 0; i < nr; i++)
 		tap_note("%s: %s", hooks[i].name,
 			 hooks[i].attached ? "attached" : hooks[i].why_not);
-	gather_open(&gathered, leaving_probe_ring(probe));
+	gather_open(leaving_probe_ring(probe));
 	leaving_run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			   -1, 0);
 	if (leaving_run == MAP_FAILED)
@@ -66,7 +65,7 @@ pid_t leaving_in_child(give_fn *give, enum kind kind, size_t offset, size_t leng
 	pid_t child;
 	int status;
 
-	gather_begin(&gathered);
+	gather_begin();
 	memset(leaving_run, 0, sizeof(*leaving_run));
 	child = fork();
 	if (!child) {
@@ -78,7 +77,7 @@ pid_t leaving_in_child(give_fn *give, enum kind kind, size_t offset, size_t leng
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child || status)
 		tap_bail("a child ended with %#x", status);
-	gather(&gathered);
+	gather();
 	return child;
 }
 
@@ -92,10 +91,9 @@ static bool is_name(const char *command)
 bool leaving_told_once(pid_t pid, enum leaving_way how, enum kind kind,
 		       struct event *event)
 {
-	return gathered_by(&gathered, EVENT_LEAVING, pid, how, event) == 1 &&
-	       event->target == pid && event->kind == kind_bits[kind] &&
-	       event->address == leaving_run->address && event->length == GIVEN &&
-	       event->when && is_name(event->command);
+	return gathered_by(EVENT_LEAVING, pid, how, event) == 1 && event->target == pid &&
+	       event->kind == kind_bits[kind] && event->address == leaving_run->address &&
+	       event->length == GIVEN && event->when && is_name(event->command);
 }
 
 size_t leaving_told(pid_t pid)
@@ -104,6 +102,6 @@ size_t leaving_told(pid_t pid)
 	size_t nr = 0;
 
 	for (int way = 0; way < LEAVING_WAYS; way++)
-		nr += gathered_by(&gathered, EVENT_LEAVING, pid, way, &last);
+		nr += gathered_by(EVENT_LEAVING, pid, way, &last);
 	return nr;
 }

@@ -26,7 +26,6 @@ struct leaving_run {
 };
 
 extern struct leaving_run *leaving_run;
-extern struct gathered gathered;
 
 /* Attaches the probe, or ends the program. Before tap_plan(). */
 void leaving_begin(void);
