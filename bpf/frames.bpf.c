@@ -109,8 +109,7 @@ static __always_inline void change(__u64 first, __u64 count, __u32 set, __u32 cl
 }
 
 /* region, first, count, added */
-SEC("raw_tp/region_frames")
-int frames_of_region(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int follow_region(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (!ctx->args[2])
 		return 0;
@@ -121,6 +120,23 @@ int frames_of_region(struct bpf_raw_tracepoint_args *ctx)
 	change(ctx->args[1], ctx->args[2], FRAME_KMOD, FRAME_TAKEN_BACK);
 	note_holder(current_process(), FRAME_KMOD);
 	return 0;
+}
+
+SEC("raw_tp/region_frames")
+int frames_of_region(struct bpf_raw_tracepoint_args *ctx)
+{
+	return follow_region(ctx);
+}
+
+/*
+ * The same once more: since 7.0 a program can be preempted, and for who comes there then
+ * it is not run. Of two, one is. To do it twice does no harm, since a region is neither
+ * announced nor taken back before its thread is through both.
+ */
+SEC("raw_tp/region_frames")
+int frames_of_region_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	return follow_region(ctx);
 }
 
 /* folio: is in the page cache from now on */

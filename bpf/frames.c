@@ -81,19 +81,28 @@ static bool in_first_namespace(void)
 	       !strcmp(target, "pid:[4026531836]");
 }
 
+static void attach_region(struct frames *frames)
+{
+	frames->announced = hook_attach(&frames->hooks[REGION],
+					program_of(frames->skeleton, REGION));
+	if (frames->announced)
+		hook_attach(&frames->again,
+			    frames->skeleton->progs.frames_of_region_again);
+}
+
 static void attach_all(struct frames *frames)
 {
 	struct hook *proc = &frames->hooks[PROC];
 	unsigned int i;
 
-	for (i = 0; i < PROC; i++)
+	attach_region(frames);
+	for (i = MEMFD; i < PROC; i++)
 		hook_attach(&frames->hooks[i], program_of(frames->skeleton, i));
 	proc->attached = in_first_namespace();
 	if (!proc->attached)
 		snprintf(
 			proc->why_not, sizeof(proc->why_not),
 			"not in the first pid namespace: run it outside of the container");
-	frames->announced = frames->hooks[REGION].attached;
 	frames->exact_memfd = frames->hooks[MEMFD].attached &&
 			      frames->hooks[FREED].attached;
 }
@@ -177,8 +186,7 @@ static void attach_to_module(struct frames *frames)
 		return;
 	/* What one that went before it has said counts no more. */
 	frames_clear_all(frames, FRAME_TAKEN_BACK | FRAME_KMOD);
-	frames->announced = hook_attach(&frames->hooks[REGION],
-					program_of(frames->skeleton, REGION));
+	attach_region(frames);
 }
 
 int frames_refresh(struct frames *frames, pid_t pid)
@@ -284,6 +292,25 @@ void frames_total(const struct frames *frames, struct frames_total *total)
 	total->unreadable = frames->unreadable;
 }
 
+static unsigned long long missed(struct bpf_program *program)
+{
+	struct bpf_prog_info info = { 0 };
+	unsigned int size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) ?
+		       0 :
+		       info.recursion_misses;
+}
+
+unsigned long long frames_missed(const struct frames *frames)
+{
+	unsigned long long once = missed(frames->skeleton->progs.frames_of_region);
+	unsigned long long again = missed(frames->skeleton->progs.frames_of_region_again);
+
+	/* One that neither has seen was missed by both. */
+	return once < again ? once : again;
+}
+
 int frames_map_fd(const struct frames *frames)
 {
 	return bpf_map__fd(frames->skeleton->maps.secret_frames);
@@ -318,6 +345,7 @@ void frames_close(struct frames *frames)
 		return;
 	for (i = 0; i < PROC; i++)
 		hook_detach(&frames->hooks[i]);
+	hook_detach(&frames->again);
 	if (frames->bytes)
 		munmap(frames->bytes, frames->mapped);
 	frames_bpf__destroy(frames->skeleton);

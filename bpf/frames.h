@@ -93,6 +93,11 @@ int frames_holders(const struct frames *frames, struct frames_holder **holders);
 /* Does [address, address + length) of @pid touch a secret mapping? FRAME_* bits. */
 unsigned int frames_at(const struct frames *frames, pid_t pid, unsigned long long address,
 		       unsigned long long length);
+/*
+ * How often a region may have come or gone unseen: the kernel runs no program that runs
+ * already on that processor. If it is not what it was, the set may have lacked a frame.
+ */
+unsigned long long frames_missed(const struct frames *frames);
 /* The map to share with a probe (bpf_map__reuse_fd): "secret_frames", bytes by frame
  * number, eight to an entry; and "holders", a hash by process, for filters. */
 int frames_map_fd(const struct frames *frames);

@@ -24,6 +24,7 @@ struct frames_bpf;
  * @size: of it, and there is the summary (pages.bpf.h)
  * @mapped: of both
  * @hooks: what keeps it current
+ * @again: the module's once more (frames.bpf.c)
  * @announced: the module says what it takes and gives back
  * @exact_memfd: so do the page cache and the allocator, of memfd_secret
  * @asked: the module has told frames of its regions
@@ -39,7 +40,7 @@ struct frames {
 	struct frames_bpf *skeleton;
 	unsigned char *bytes;
 	size_t size, mapped;
-	struct hook hooks[FRAMES_HOOKS];
+	struct hook hooks[FRAMES_HOOKS], again;
 	bool announced, exact_memfd, asked, looked;
 	struct frames_news seen;
 	struct mapped_pages pages;

@@ -18,7 +18,7 @@ struct swap_probe {
 	struct frames *frames;
 	struct swap_bpf *skeleton;
 	struct hook hooks[SWAP_WAYS];
-	unsigned long long stale[SWAP_WAYS];
+	unsigned long long stale[SWAP_WAYS], missed_before;
 };
 
 const char *const swap_way_names[SWAP_WAYS] = {
@@ -132,6 +132,7 @@ int swap_probe_open(struct swap_probe **out, struct frames *frames, const char *
 		return -ENOMEM;
 	}
 	probe->frames = frames;
+	probe->missed_before = frames_missed(frames);
 	memcpy(probe->hooks, places, sizeof(places));
 	err = load(probe, why);
 	if (err)
@@ -204,7 +205,8 @@ int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts
 	/* An event that was told is counted before: this is never below 0. */
 	for (i = 0; i < SWAP_WAYS; i++)
 		counts->way[i].secret -= probe->stale[i];
-	counts->lost = probe->skeleton->bss->lost + missed(probe);
+	counts->lost = probe->skeleton->bss->lost + missed(probe) +
+		       frames_missed(probe->frames) - probe->missed_before;
 	return 0;
 }
 
