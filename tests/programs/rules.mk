@@ -16,7 +16,7 @@ $(ORDINARY): tests/programs/ordinary.c
 
 LETHECTL_TAP := $(O)/tap/lethectl.tap \
 	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap \
-	status.tap) $(addprefix $(O)/tap/watch-,rules.tap ends.tap)
+	status.tap) $(addprefix $(O)/tap/watch-,rules.tap ends.tap real.tap)
 $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(call say,TEST,lethectl run)
 	$(Q)mkdir -p $(@D)
@@ -106,5 +106,18 @@ $(O)/tap/watch-ends.tap: tests/programs/watch_ends.py $(WATCH_PY) $(DOUBLE_CTL) 
 	$(call say,TEST,lethectl watch: ends)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(DOUBLE_CTL) >$@ || grep '^not ok\|^# ' $@ || true
+
+# And with the probes themselves, on a program that has a secret page.
+WATCH_TARGET := $(PROGRAMS_O)/watched
+$(WATCH_TARGET): tests/programs/watched.c $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fno-omit-frame-pointer -Iuser/include \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $< -L$(O)/lib -llethe -pthread
+
+$(O)/tap/watch-real.tap: tests/programs/watch_real.py $(WATCH_PY) $(LETHECTL) $(WATCH_TARGET) .FORCE
+	$(call say,TEST,lethectl watch)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(WATCH_TARGET) $(O) >$@ || grep '^not ok\|^# ' $@ || true
 
 -include $(wildcard $(PROGRAMS_O)/*.d)
