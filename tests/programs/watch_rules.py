@@ -286,11 +286,14 @@ def test_metrics(tap, double, promtool):
         tap.ok(said.returncode != 0, "control: to one without a help it has", said)
     else:
         tap.skip("--metrics: promtool has no objection", "no promtool")
-    for what, where in (("a folder", there), ("a device", "/dev/null"),
+    # One of our own: were it not refused, it would be gone.
+    device = os.path.join(double.scratch, "device")
+    os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    for what, where in (("a folder", there), ("a device", device),
                         ("in no folder", os.path.join(double.scratch, "none", "x.prom"))):
         watch = double.run(options=["--metrics", where])
         tap.ok(watch.status == UNKNOWN and f"--metrics {where}: " in watch.said() and
-               stat.S_ISCHR(os.stat("/dev/null").st_mode),
+               stat.S_ISCHR(os.stat(device).st_mode),
                f"--metrics FILE is {what}: a clear line, status 2", watch.everything())
 
 
