@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,14 +63,19 @@ static long by_fixed_buffers(pid_t own, uint64_t address)
 	return err ?: io_uring_register_buffers(&ring, &vector, 1);
 }
 
-/* Where files can be read past the page cache; else -EOPNOTSUPP. */
+/*
+ * Else -EOPNOTSUPP: a file system in memory may take O_DIRECT, and copies all the same.
+ */
 static long by_direct(pid_t own, uint64_t address)
 {
-	const char *disk = getenv("LETHE_DISK");
+	const char *disk = getenv("LETHE_SWAP_DISK");
 	int fd = open(disk ? disk : "/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	struct statfs fs;
 
 	(void)own;
-	if (fd < 0)
+	if (fd < 0 || fstatfs(fd, &fs))
+		return -EOPNOTSUPP;
+	if (!disk && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC))
 		return -EOPNOTSUPP;
 	return result_of(pread(fd, (void *)address, PAGE, 0));
 }
@@ -136,6 +143,21 @@ static void test_pin(const struct pin *pin, enum kind kind)
 		       event.address == access_run->secret &&
 		       access_now().refused[ACCESS_PIN] > before.refused[ACCESS_PIN],
 	       "%s of %s memory is refused, and told once", pin->name, kind_names[kind]);
+}
+
+static long by_more(pid_t own, uint64_t address)
+{
+	(void)own, (void)address;
+	kind_map(LOCKED, NULL, 1);
+	return 0;
+}
+
+static void test_locking(void)
+{
+	pid_t own = attack_own(by_more, LOCKED);
+
+	tap_ok(!access_run->result && !access_told(own),
+	       "to lock more pages, which makes them be there, is no pin");
 }
 
 /* A program that reads a word at @address, run once by whoever calls this. */
@@ -376,13 +398,14 @@ int main(void)
 	pid_t victim;
 
 	access_begin();
-	tap_plan(PINS * KINDS + KINDS + 1 + 5 + 5);
+	tap_plan(PINS * KINDS + 1 + KINDS + 1 + 5 + 5);
 	for (size_t i = 0; i < PINS; i++) {
 		test_pin(&pins[i], KMOD);
 		test_pin(&pins[i], MEMFD);
 		test_pin_let(&pins[i], LOCKED);
 		test_pin_let(&pins[i], ORDINARY);
 	}
+	test_locking();
 	for (enum kind kind = 0; kind < KINDS; kind++)
 		test_bpf(kind);
 	test_own_reads();
