@@ -21,9 +21,13 @@ int tell_self(void *ctx)
 	return 0;
 }
 
+/*
+ * 38,836 events: what 100,000 a second are in 0.39 s. Two processors that were busy with
+ * others kept who reads from it so long, and 2 MiB overflowed in 1 run of 3, 4 in none.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 2 << 20);
+	__uint(max_entries, 8 << 20);
 } events SEC(".maps");
 
 /* Of which there is no record, for want of room. */

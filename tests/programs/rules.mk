@@ -16,7 +16,7 @@ $(ORDINARY): tests/programs/ordinary.c
 
 LETHECTL_TAP := $(O)/tap/lethectl.tap \
 	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap \
-	status.tap)
+	status.tap) $(addprefix $(O)/tap/watch-,rules.tap ends.tap real.tap)
 $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(call say,TEST,lethectl run)
 	$(Q)mkdir -p $(@D)
@@ -77,5 +77,47 @@ programs-all: $(LETHECTL) $(RESIDUE_O)/residue-search
 	$(Q)/usr/bin/python3 -B tests/programs/programs.py $(O) $(O)/programs.tsv >$(O)/programs.log || \
 		grep '^not ok\|^# ' $(O)/programs.log
 	@awk -F '\t' -f tests/bench/table.awk $(O)/programs.tsv
+
+# lethectl with the probes' double in their place.
+DOUBLE_O := $(addprefix $(PROGRAMS_O)/,double.o double_probes.o)
+DOUBLED := frames frames_look frames_module layout swap access leaving
+DOUBLE_CTL := $(PROGRAMS_O)/lethectl-double
+$(DOUBLE_O): $(PROGRAMS_O)/%.o: tests/programs/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ibpf -c -o $@ $<
+
+$(DOUBLE_CTL): $(DOUBLE_O) $(CTL_OBJ) $(PROBE_OBJ) $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(DOUBLE_O) $(CTL_OBJ) \
+		$(filter-out $(DOUBLED:%=$(BPF_O)/%.o),$(PROBE_OBJ)) -L$(O)/lib -llethe \
+		$(PROBE_LIBS) -ljson-c -pthread
+
+# What it makes of what a probe tells, and how it ends.
+WATCH_PY := $(addprefix tests/programs/,watching.py double.py metrics.py)
+$(O)/tap/watch-rules.tap: tests/programs/watch_rules.py $(WATCH_PY) $(DOUBLE_CTL) .FORCE
+	$(call say,TEST,lethectl watch: rules)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(DOUBLE_CTL) \
+		"$$(O=$(O) /usr/bin/python3 -B tests/programs/promtool.py)" >$@ || \
+		grep '^not ok\|^# ' $@ || true
+
+$(O)/tap/watch-ends.tap: tests/programs/watch_ends.py $(WATCH_PY) $(DOUBLE_CTL) .FORCE
+	$(call say,TEST,lethectl watch: ends)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(DOUBLE_CTL) >$@ || grep '^not ok\|^# ' $@ || true
+
+# And with the probes themselves, on a program that has a secret page.
+WATCH_TARGET := $(PROGRAMS_O)/watched
+$(WATCH_TARGET): tests/programs/watched.c $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fno-omit-frame-pointer -Iuser/include \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $< -L$(O)/lib -llethe -pthread
+
+$(O)/tap/watch-real.tap: tests/programs/watch_real.py $(WATCH_PY) $(LETHECTL) $(WATCH_TARGET) .FORCE
+	$(call say,TEST,lethectl watch)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(WATCH_TARGET) $(O) >$@ || grep '^not ok\|^# ' $@ || true
 
 -include $(wildcard $(PROGRAMS_O)/*.d)

@@ -18,7 +18,7 @@
 static struct {
 	const char *verb;
 	struct json_object *object, *notes;
-	bool json, ended, complained;
+	bool json, lines, ended, complained;
 } output;
 
 static const char *const verdicts[] = {
@@ -209,6 +209,11 @@ void output_item(struct json_object *object)
 	output_flush();
 }
 
+void output_lines(void)
+{
+	output.lines = true;
+}
+
 static int lost(int err)
 {
 	if (!output.complained)
@@ -320,8 +325,11 @@ int output_end(int status)
 	progress_erase();
 	if (output.json) {
 		member_text(output.object, "verdict", verdicts[status]);
-		print(output.object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-					     JSON_C_TO_STRING_NOSLASHESCAPE);
+		print(output.object,
+		      JSON_C_TO_STRING_NOSLASHESCAPE |
+			      (output.lines ? JSON_C_TO_STRING_PLAIN :
+					      JSON_C_TO_STRING_PRETTY |
+						      JSON_C_TO_STRING_SPACED));
 		json_object_put(output.object);
 		output.object = NULL;
 	}

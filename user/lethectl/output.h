@@ -52,6 +52,8 @@ int output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* One object of a stream, on a line of its own, printed at once: takes @object, and adds
  * "schema" and "verb" to it. It has no "verdict", which only the last object has. */
 void output_item(struct json_object *object);
+/* The last object is a line, as each before it is. */
+void output_lines(void);
 /* Has everything so far arrived? 0; or -errno, and it was complained of, once. */
 int output_flush(void);
 
