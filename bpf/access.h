@@ -19,15 +19,6 @@ enum access_way {
 	ACCESS_WAYS
 };
 
-#ifndef __VMLINUX_H__
-#include <stddef.h>
-
-#include "event.h"
-#include "frames.h"
-#include "hook.h"
-
-struct access_probe;
-
 /**
  * struct access_counts - what was seen since the probe was attached
  * @tried: by way
@@ -37,6 +28,15 @@ struct access_probe;
 struct access_counts {
 	unsigned long long tried[ACCESS_WAYS], refused[ACCESS_WAYS], lost;
 };
+
+#ifndef __VMLINUX_H__
+#include <stddef.h>
+
+#include "event.h"
+#include "frames.h"
+#include "hook.h"
+
+struct access_probe;
 
 extern const char *const access_way_names[ACCESS_WAYS];
 

@@ -35,4 +35,57 @@ static __always_inline unsigned int fix_stack_size(struct task_struct *task)
 	return 4 * 4096;
 }
 
+/* An int, or (7.3) a byte with others right behind it: read as wide as it is. */
+static __always_inline bool fix_on_cpu(struct task_struct *task)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu);
+}
+
+/* Until 6.17: a word, and no structure of one. */
+struct page___word {
+	unsigned long flags;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 fix_page_flags(const struct page *page)
+{
+	const struct page___word *older = (void *)page;
+	__u64 flags = 0;
+
+	if (bpf_core_field_exists(older->flags))
+		bpf_probe_read_kernel(&flags, sizeof(flags), &older->flags);
+	else
+		bpf_probe_read_kernel(&flags, sizeof(flags), &page->flags);
+	return flags;
+}
+
+/* Until 6.5: a byte of its own. */
+struct folio___order {
+	unsigned char _folio_order;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 fix_folio_pages(const struct folio *folio)
+{
+	const struct folio___order *older = (void *)folio;
+	unsigned char order = 0;
+
+	if (bpf_core_field_exists(older->_folio_order))
+		bpf_probe_read_kernel(&order, sizeof(order), &older->_folio_order);
+	else
+		bpf_probe_read_kernel(&order, sizeof(order), &folio->_flags_1);
+	return 1ULL << (order & 31);
+}
+
+/* Until 7.0: by another name. */
+struct bvec_iter___offset {
+	unsigned int bi_offset;
+} __attribute__((preserve_access_index, packed));
+
+/* Where in a struct bvec_iter it is said what is done of the vector that it is at. */
+static __always_inline __u32 fix_bvec_done_offset(void)
+{
+	if (bpf_core_field_exists(((struct bvec_iter *)0)->bi_bvec_done))
+		return bpf_core_field_offset(struct bvec_iter, bi_bvec_done);
+	return bpf_core_field_offset(struct bvec_iter___offset, bi_offset);
+}
+
 #endif /* LETHE_CORE_FIXES_BPF_H */

@@ -8,10 +8,10 @@
 #define LETHE_BPF_EVENT_H
 
 enum event_what {
-	EVENT_SWAP = 1,	/* a secret frame left for swap, a disk or an image */
-	EVENT_ACCESS,	/* somebody tried to read or pin secret pages */
-	EVENT_LEAVING,	/* a secret page was given to a call that copies it */
-	EVENT_MAPS,	/* what a process has mapped may have changed: look again */
+	EVENT_SWAP = 1, /* a secret frame left for swap, a disk or an image */
+	EVENT_ACCESS,   /* somebody tried to read or pin secret pages */
+	EVENT_LEAVING,  /* a secret page was given to a call that copies it */
+	EVENT_MAPS,     /* what a process has mapped may have changed: look again */
 };
 
 /* As many callers of a system call as are told. */

@@ -2,7 +2,8 @@
 /*
  * Where a probe is attached, and what is not seen where the running kernel does not
  * have the place. Names of kernel functions change and some are inlined; whether one
- * is there is asked of the kernel itself, never of its version.
+ * is there is asked of the kernel itself, never of its version. Not for several
+ * threads at once.
  */
 #ifndef LETHE_BPF_HOOK_H
 #define LETHE_BPF_HOOK_H
@@ -29,12 +30,23 @@ struct hook {
 	struct bpf_link *link;
 };
 
-/* 0, or -errno: no BTF in this kernel, no CAP_BPF, ..., and *@why says it. */
+/*
+ * 0, or -errno: no BTF in this kernel, no CAP_BPF, ..., and *@why says it. From then
+ * on libbpf prints nothing.
+ */
 int hook_possible(const char **why);
 
 /*
+ * What libbpf would have complained of: hook_quiet() begins anew, and silences it;
+ * hook_complaint() is the first line since, or "". For the why of a load that failed.
+ */
+void hook_quiet(void);
+const char *hook_complaint(void);
+
+/*
  * Can an fentry or fexit program be attached to @function? Tried, with an empty one.
- * False where the kernel has no such function, has it inlined, or allows none.
+ * False where the kernel has no such function, has it inlined, or allows none. Not for
+ * entry code, such as exc_page_fault(): 7.3 allows that, and hangs.
  */
 bool hook_has_function(const char *function);
 
@@ -44,7 +56,8 @@ int hook_argument(const char *function, const char *type);
 /*
  * Before the load: will @hook, on the first of @functions (ends with NULL) that can
  * be attached to, be there? Sets its name, @program's target, and that it is to be
- * loaded; or why not, and that it is not.
+ * loaded; or why not, and that it is not. @functions is NULL where @program is at a
+ * tracepoint: it is loaded, and hook_attach() will find out.
  */
 bool hook_choose(struct hook *hook, struct bpf_program *program,
 		 const char *const *functions);

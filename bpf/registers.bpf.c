@@ -6,10 +6,13 @@
  * which there is no byte of what it read.
  */
 #include "core_fixes.bpf.h"
+#include "find_task.bpf.h"
 
 #include "registers.h"
 
-#define THREADS_MAX 4096
+/* As the kernel has it since it has threads of its own; a macro there, too. */
+#define PF_KTHREAD 0x00200000
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 struct registers_question question;
@@ -103,48 +106,22 @@ static bool search_stack(struct task_struct *task)
 	       search(STACK, BPF_CORE_READ(task, stack), answer.stack_size);
 }
 
-/* What gettid() tells the thread itself, in whichever namespace it lives. */
-static __always_inline __u32 own_tid(struct task_struct *task)
-{
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	void *number = &pid->numbers;
-	struct upid *upid = number +
-			    BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
-
-	return BPF_CORE_READ(upid, nr);
-}
-
-/* Through the threads of the process, to the one that is looked for. */
-struct thread_walk {
-	struct list_head *entry;
-	struct task_struct *found;
-};
-
-static long look_at_thread(__u32 index, struct thread_walk *walk)
-{
-	struct list_head *entry = walk->entry;
-	struct task_struct *task = (void *)entry -
-				   bpf_core_field_offset(struct task_struct, thread_node);
-
-	if (own_tid(task) == question.tid) {
-		walk->found = task;
-		return 1;
-	}
-	walk->entry = BPF_CORE_READ(entry, next);
-	return 0;
-}
-
 static struct task_struct *find_thread(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct thread_walk walk = {
-		.entry = BPF_CORE_READ(task, signal, thread_head.next),
-	};
+	struct task_struct *task = find_task(find_namespace(!question.any), question.tid);
+	struct task_struct *self = (void *)bpf_get_current_task();
 
-	bpf_loop(THREADS_MAX, look_at_thread, &walk, 0);
-	return walk.found;
+	if (!task)
+		return NULL;
+	if (!question.any && BPF_CORE_READ(task, signal) != BPF_CORE_READ(self, signal))
+		return NULL;
+	/* It has a user's registers, and is not yet ending. */
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !BPF_CORE_READ(task, mm))
+		return NULL;
+	return task;
 }
 
+/* 0: there is no such thread, or it went as it was being searched. */
 SEC("raw_tp")
 int registers_search(void *ctx)
 {
@@ -152,10 +129,10 @@ int registers_search(void *ctx)
 
 	if (!task)
 		return 0;
-	answer.running = BPF_CORE_READ(task, on_cpu);
+	answer.running = fix_on_cpu(task);
 	answer.switches = BPF_CORE_READ(task, nvcsw) + BPF_CORE_READ(task, nivcsw);
 	answer.found = search_area(task) && search_stack(task);
-	return 1;
+	return find_thread() == task;
 }
 
 char LICENSE[] SEC("license") = "GPL";

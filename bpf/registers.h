@@ -17,13 +17,15 @@
  * @mask: random
  * @masked: the eight bytes that are searched for, exclusive-or @mask: they
  *	themselves are never in the searcher's memory
- * @tid: a thread of the process that asks, as gettid() there says it
+ * @tid: the thread
+ * @any: 0: @tid is one of the process that asks, as gettid() there says it. 1: it is
+ *	of any process, as the first pid namespace numbers it
  */
 struct registers_question {
 	unsigned long long mask;
 	unsigned long long masked;
 	unsigned int tid;
-	unsigned int reserved;
+	unsigned int any;
 };
 
 /**
@@ -56,7 +58,10 @@ struct registers_probe;
 
 /* 0, or -errno: -EPERM, and so on, where BPF may not be loaded. */
 int registers_probe_open(struct registers_probe **probe);
-/* 0; -ESRCH: no such thread in this process; -EFAULT; or another -errno. */
+/*
+ * 0; -ESRCH: there is no such thread, it is a kernel thread, or has ended; -EFAULT: it
+ * could not be read; or another -errno.
+ */
 int registers_probe_ask(struct registers_probe *probe,
 			const struct registers_question *question,
 			struct registers_answer *answer);

@@ -7,13 +7,17 @@
 #ifndef LETHE_BPF_SWAP_H
 #define LETHE_BPF_SWAP_H
 
-/* event.how; and where pages are counted. */
+/*
+ * event.how; and where pages are counted: once each time that they go this way. One
+ * that is swapped out goes several; the kernel asks of each page that may be in an
+ * image more than once, as it counts and as it copies.
+ */
 enum swap_way {
-	SWAP_RECLAIM,	/* mm_vmscan_write_folio: reclaim has given it away */
-	SWAP_OUT,	/* swap_writepage() and its like: before zswap */
-	SWAP_DEVICE,	/* __swap_writepage(): to the device, zswap's own too */
-	SWAP_BLOCK,	/* block_bio_queue: a write to any block device */
-	SWAP_IMAGE,	/* saveable_page(): chosen for a hibernation image */
+	SWAP_RECLAIM, /* mm_vmscan_write_folio: reclaim has given it away */
+	SWAP_OUT,     /* swap_writepage() and its like: before zswap */
+	SWAP_DEVICE,  /* __swap_writepage(): to the device, zswap's own too */
+	SWAP_BLOCK,   /* block_bio_queue: a write to any block device */
+	SWAP_IMAGE,   /* saveable_page(): chosen for a hibernation image */
 	SWAP_WAYS
 };
 
@@ -29,7 +33,14 @@ struct swap_count {
 	unsigned long long pages, secret, decoys, unjudged;
 };
 
+/* What one processor has counted, in lines of its own. */
+struct swap_processor {
+	struct swap_count way[SWAP_WAYS];
+	unsigned long long reserved[4];
+};
+
 #ifndef __VMLINUX_H__
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "event.h"
@@ -41,7 +52,8 @@ struct swap_probe;
 /**
  * struct swap_counts - what was seen since the probe was attached
  * @way: by way
- * @lost: events for which the ring buffer had no room: if not 0, the verdict is
+ * @lost: events for which the ring buffer had no room, and pages that the kernel did
+ *	not show since it was showing another just then: if not 0, the verdict is
  *	"unknown"
  */
 struct swap_counts {
@@ -56,6 +68,12 @@ int swap_probe_open(struct swap_probe **probe, struct frames *frames, const char
 /* One hook a way, in the order of enum swap_way. */
 const struct hook *swap_probe_hooks(const struct swap_probe *probe, size_t *nr);
 int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts);
+/*
+ * To be asked once of each event of its ring: is it one, or was the set out of date
+ * (frames_confirm())? What is not, is not in swap_counts.secret from then on: it is
+ * the verdict when all that is in the ring has been asked of, and none was lost.
+ */
+bool swap_probe_confirm(struct swap_probe *probe, const struct event *event);
 /* Of the ring buffer of struct event, for ring_buffer__add(). */
 int swap_probe_ring(const struct swap_probe *probe);
 void swap_probe_close(struct swap_probe *probe);

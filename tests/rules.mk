@@ -83,11 +83,18 @@ vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(
 # One for each kernel, since two machines may run at once.
 vm-module-disk = --drive $(O)/vm/disk-$(1).img --env LETHE_DISK=/dev/nvme0n1
 
+# And so does swap.
+vm-probes-disk = --drive $(O)/vm/probes-$(1).img --env LETHE_SWAP_DISK=/dev/nvme0n1
+
+$(O)/vm/probes-%.img:
+	$(Q)mkdir -p $(@D) && truncate -s 256M $@
+
 $(O)/vm/disk-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 4M $@
 
 define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
+$$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) .FORCE

@@ -16,6 +16,16 @@ $(PROBES_O)/%.o: tests/probes/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ibpf -Iuser/include -Ikmod/uapi -c -o $@ $<
 
+# Every probe: what one of them needs of another is opened before it.
+PROBES_IN_ORDER := layout frames $(filter-out layout frames,$(PROBES))
+$(PROBES_O)/list.h: bpf/rules.mk $(wildcard bpf/*.bpf.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)printf 'PROBE(%s)\n' $(PROBES_IN_ORDER) >$@
+
+$(PROBES_O)/probes.o: $(PROBES_O)/list.h $(BPF_O)/layout.skel.h
+$(PROBES_O)/hooks_test.o: bpf/README.md
+$(PROBES_O)/probes.o: ALL_CFLAGS += -I$(PROBES_O) -I$(BPF_O)
+
 $(PROBE_TEST_PROGRAMS): $(PROBES_O)/%: $(PROBES_O)/%.o $(PROBE_TEST_COMMON) $(PROBE_OBJ) \
 		$(LIBRARIES)
 	$(call say,LD,$@)

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sees pages leave memory, by each of the five ways of swap.h, counts them all, and
+ * tells of those that are secret. It runs for every page that is swapped out: one
+ * bit for the frame, one add for the count, and no more unless there is something
+ * near. It never looks at what is in a page.
+ */
+#include "pages.bpf.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include "event.h"
+#include "swap.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE (1U << PAGE_SHIFT)
+
+/* As much of a struct bio as is read. */
+#define BIO_MAX 192
+#define BIO_OPERATION 0xff
+/* More than any bio has. */
+#define BIO_VECS_MAX 4096
+
+/* Which argument the page is, where kernels differ; the loader knows. */
+const volatile __u32 argument_of_out;
+const volatile __u32 argument_of_device;
+
+/* By processor; how many there are, the loader knows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct swap_processor);
+} counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 2 << 20);
+} events SEC(".maps");
+
+__u64 lost;
+
+/* Not inline: it is in nobody's way. */
+static __attribute__((noinline)) int tell(__u32 way, __u64 frame, __u32 kind)
+{
+	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	__u64 id = bpf_get_current_pid_tgid();
+
+	if (!event) {
+		__sync_fetch_and_add(&lost, 1);
+		return 0;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->when = bpf_ktime_get_ns();
+	event->what = EVENT_SWAP;
+	event->how = way;
+	event->pid = id >> 32;
+	event->tid = id;
+	event->length = PAGE_SIZE;
+	event->frame = frame;
+	event->kind = kind & (FRAME_SECRET | FRAME_DECOY);
+	bpf_get_current_comm(event->command, sizeof(event->command));
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
+
+/*
+ * Pages that follow each other and go the same way. Each count is added at once: a
+ * program of the same processor may be between two of them.
+ */
+struct leaving {
+	__u64 first, count;
+	struct swap_count *total;
+	__u32 way;
+};
+
+static __always_inline void judge(struct leaving *leaving, __u64 frame, __u32 byte)
+{
+	if (byte & FRAME_DECOY)
+		__sync_fetch_and_add(&leaving->total->decoys, 1);
+	if (!(byte & FRAME_SECRET))
+		return;
+	__sync_fetch_and_add(&leaving->total->secret, 1);
+	tell(leaving->way, frame, byte);
+}
+
+static long judge_entry(__u32 i, struct leaving *leaving)
+{
+	__u64 bytes = bytes_of_run(leaving->first, leaving->count, i);
+	__u64 frame = (leaving->first / 8 + i) * 8;
+	__u64 *entry = entry_of(frame);
+	__u64 found, j;
+
+	found = (entry ? *entry & (FRAME_SECRET | FRAME_DECOY) * EACH_BYTE : EACH_BYTE) &
+		bytes;
+	if (!found)
+		return 0;
+	for (j = 0; j < 8; j++) {
+		if (!(found >> j * 8 & 0xff))
+			continue;
+		if (entry)
+			judge(leaving, frame + j, found >> j * 8);
+		else
+			__sync_fetch_and_add(&leaving->total->unjudged, 1);
+	}
+	return 0;
+}
+
+static __always_inline struct swap_count *count_of(__u32 way)
+{
+	__u32 key = bpf_get_smp_processor_id();
+	struct swap_processor *processor = bpf_map_lookup_elem(&counts, &key);
+
+	return processor ? &processor->way[way] : NULL;
+}
+
+/* @page begins @count pages; @mapping is of the one that is alone. */
+static __always_inline void pages_leave(__u32 way, __u64 page, __u64 count, __u64 mapping)
+{
+	struct leaving leaving = { .first = frame_of(page), .count = count, .way = way };
+	__u32 byte = 0;
+	__u64 *entry;
+
+	leaving.total = count_of(way);
+	if (!leaving.total) {
+		__sync_fetch_and_add(&lost, 1);
+		return;
+	}
+	__sync_fetch_and_add(&leaving.total->pages, count);
+	if (count != 1) {
+		bpf_loop(entries_of_run(leaving.first, count), judge_entry, &leaving, 0);
+		return;
+	}
+	if (is_secretmem(mapping))
+		byte = FRAME_MEMFD;
+	else if (is_plain(leaving.first))
+		return;
+	entry = entry_of(leaving.first);
+	if (!entry) {
+		__sync_fetch_and_add(&leaving.total->unjudged, 1);
+		return;
+	}
+	byte |= byte_of(*entry, leaving.first);
+	if (byte & (FRAME_SECRET | FRAME_DECOY))
+		judge(&leaving, leaving.first, byte);
+}
+
+/* A folio; or a page, which begins one. */
+static __always_inline int folio_leaves(__u32 way, __u64 address)
+{
+	const struct page *page = (void *)address;
+	__u64 mapping = 0, count = 1;
+
+	if (fix_page_flags(page) & 1ULL << bpf_core_enum_value(enum pageflags, PG_head))
+		count = fix_folio_pages((void *)page);
+	else
+		bpf_probe_read_kernel(&mapping, sizeof(mapping), &page->mapping);
+	pages_leave(way, address, count, mapping);
+	return 0;
+}
+
+/* folio */
+SEC("raw_tp/mm_vmscan_write_folio")
+int swap_reclaim(struct bpf_raw_tracepoint_args *ctx)
+{
+	return folio_leaves(SWAP_RECLAIM, ctx->args[0]);
+}
+
+SEC("fentry")
+int swap_out(void *ctx)
+{
+	__u64 page = 0;
+
+	bpf_get_func_arg(ctx, argument_of_out, &page);
+	return folio_leaves(SWAP_OUT, page);
+}
+
+SEC("fentry")
+int swap_device(void *ctx)
+{
+	__u64 page = 0;
+
+	bpf_get_func_arg(ctx, argument_of_device, &page);
+	return folio_leaves(SWAP_DEVICE, page);
+}
+
+/* zone, frame; returns its page if it is to be saved */
+SEC("fexit")
+int swap_image(void *ctx)
+{
+	__u64 page = 0, mapping = 0;
+
+	bpf_get_func_ret(ctx, &page);
+	if (!page)
+		return 0;
+	bpf_probe_read_kernel(&mapping, sizeof(mapping), &((struct page *)page)->mapping);
+	pages_leave(SWAP_IMAGE, page, 1, mapping);
+	return 0;
+}
+
+/* What is left of a bio. */
+struct bio_walk {
+	__u64 vector;
+	__u32 left, done;
+};
+
+static long vector_leaves(__u32 i, struct bio_walk *walk)
+{
+	struct bio_vec vector = { 0 };
+	__u64 page, count;
+	__u32 offset, length;
+
+	if (bpf_probe_read_kernel(&vector, sizeof(vector), (void *)walk->vector) ||
+	    vector.bv_len <= walk->done)
+		return 1;
+	length = vector.bv_len - walk->done;
+	if (length > walk->left)
+		length = walk->left;
+	offset = vector.bv_offset + walk->done;
+	page = (__u64)vector.bv_page + (__u64)(offset >> PAGE_SHIFT) * page_size;
+	count = ((offset & (PAGE_SIZE - 1)) + (__u64)length + PAGE_SIZE - 1) >>
+		PAGE_SHIFT;
+	/* Without the mapping: no bio is made of a page that cannot be pinned. */
+	pages_leave(SWAP_BLOCK, page, count, 0);
+	walk->vector += sizeof(vector);
+	walk->left -= length;
+	walk->done = 0;
+	return !walk->left;
+}
+
+#define OF_BIO(type, field) (*(type *)(bytes + bpf_core_field_offset(struct bio, field)))
+
+/* bio: read at once, since each read is a call */
+SEC("raw_tp/block_bio_queue")
+int swap_block(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct bio_walk walk = { 0 };
+	char bytes[BIO_MAX] __attribute__((aligned(8)));
+	__u32 size = bpf_core_type_size(struct bio), operation, at;
+
+	if (bpf_probe_read_kernel(bytes, size < BIO_MAX ? size : BIO_MAX,
+				  (void *)ctx->args[0]))
+		return 0;
+	operation = OF_BIO(__u32, bi_opf) & BIO_OPERATION;
+	if (operation != bpf_core_enum_value(enum req_op, REQ_OP_WRITE) &&
+	    operation != bpf_core_enum_value(enum req_op, REQ_OP_ZONE_APPEND))
+		return 0;
+	walk.left = OF_BIO(__u32, bi_iter.bi_size);
+	if (!walk.left)
+		return 0;
+	at = bpf_core_field_offset(struct bio, bi_iter) + fix_bvec_done_offset();
+	walk.done = *(__u32 *)(bytes + at);
+	walk.vector = OF_BIO(__u64, bi_io_vec) +
+		      OF_BIO(__u32, bi_iter.bi_idx) * sizeof(struct bio_vec);
+	/* Most have one vector: of swap, all. */
+	if (!vector_leaves(0, &walk))
+		bpf_loop(BIO_VECS_MAX, vector_leaves, &walk, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
