@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,13 +127,25 @@ static int undo_swap(const struct guarded *what)
 	return err;
 }
 
+/* Until it has ended, whoever is to wait for it: what it held is let go of then. */
+static void undo_subject(const struct guarded *what)
+{
+	struct pollfd ended = { .events = POLLIN };
+
+	if (what->subject <= 0)
+		return;
+	ended.fd = (int)syscall(SYS_pidfd_open, what->subject, 0);
+	if (ended.fd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, ended.fd, SIGKILL, NULL, 0);
+	poll(&ended, 1, 10000);
+	close(ended.fd);
+}
+
 /* Does nothing where nothing was done. */
 static bool undo_it(void)
 {
-	pid_t subject = guarded->subject;
-
-	if (subject > 0)
-		kill(subject, SIGKILL);
+	undo_subject(guarded);
 	/* Both, whatever became of the first. */
 	return !(undo_cgroup(guarded) | undo_swap(guarded));
 }
