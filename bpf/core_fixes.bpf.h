@@ -75,17 +75,31 @@ static __always_inline __u64 fix_folio_pages(const struct folio *folio)
 	return 1ULL << (order & 31);
 }
 
+/* The same where the verifier knows what @page is: a load, and no call. */
+static __always_inline __u64 fix_known_page_flags(const struct page *page)
+{
+	const struct page___word *older = (void *)page;
+
+	if (bpf_core_field_exists(older->flags))
+		return older->flags;
+	return *(const __u64 *)&page->flags;
+}
+
 /* Until 7.0: by another name. */
 struct bvec_iter___offset {
 	unsigned int bi_offset;
 } __attribute__((preserve_access_index, packed));
 
-/* Where in a struct bvec_iter it is said what is done of the vector that it is at. */
-static __always_inline __u32 fix_bvec_done_offset(void)
+struct bio___offset {
+	struct bvec_iter___offset bi_iter;
+} __attribute__((preserve_access_index));
+
+/* What is done of the vector that @bio is at; the verifier knows it. */
+static __always_inline __u32 fix_bio_done(const struct bio *bio)
 {
-	if (bpf_core_field_exists(((struct bvec_iter *)0)->bi_bvec_done))
-		return bpf_core_field_offset(struct bvec_iter, bi_bvec_done);
-	return bpf_core_field_offset(struct bvec_iter___offset, bi_offset);
+	if (bpf_core_field_exists(bio->bi_iter.bi_bvec_done))
+		return bio->bi_iter.bi_bvec_done;
+	return ((const struct bio___offset *)bio)->bi_iter.bi_offset;
 }
 
 #endif /* LETHE_CORE_FIXES_BPF_H */

@@ -15,8 +15,6 @@
 #define PAGE_SHIFT 12
 #define PAGE_SIZE (1U << PAGE_SHIFT)
 
-/* As much of a struct bio as is read. */
-#define BIO_MAX 192
 #define BIO_OPERATION 0xff
 /* More than any bio has. */
 #define BIO_VECS_MAX 4096
@@ -106,26 +104,38 @@ static long judge_entry(__u32 i, struct leaving *leaving)
 	return 0;
 }
 
-static __always_inline struct swap_count *count_of(__u32 way)
+static __always_inline struct swap_processor *this_processor(void)
 {
 	__u32 key = bpf_get_smp_processor_id();
 	struct swap_processor *processor = bpf_map_lookup_elem(&counts, &key);
 
-	return processor ? &processor->way[way] : NULL;
+	if (!processor)
+		__sync_fetch_and_add(&lost, 1);
+	return processor;
+}
+
+/*
+ * What the verifier knows to be a pointer it does not let be reckoned with. What comes
+ * out of a map is a number.
+ */
+static __always_inline __u64 number_of(struct swap_processor *processor, __u32 way,
+				       const void *pointer)
+{
+	volatile __u64 *number = &processor->number[way];
+
+	*number = (__u64)pointer;
+	return *number;
 }
 
 /* @page begins @count pages; @mapping is of the one that is alone. */
-static __always_inline void pages_leave(__u32 way, __u64 page, __u64 count, __u64 mapping)
+static __always_inline void pages_leave(struct swap_processor *processor, __u32 way,
+					__u64 page, __u64 count, __u64 mapping)
 {
 	struct leaving leaving = { .first = frame_of(page), .count = count, .way = way };
 	__u32 byte = 0;
 	__u64 *entry;
 
-	leaving.total = count_of(way);
-	if (!leaving.total) {
-		__sync_fetch_and_add(&lost, 1);
-		return;
-	}
+	leaving.total = &processor->way[way];
 	__sync_fetch_and_add(&leaving.total->pages, count);
 	if (count != 1) {
 		bpf_loop(entries_of_run(leaving.first, count), judge_entry, &leaving, 0);
@@ -145,25 +155,51 @@ static __always_inline void pages_leave(__u32 way, __u64 page, __u64 count, __u6
 		judge(&leaving, leaving.first, byte);
 }
 
+#define IS_PAGE(flag) (1ULL << bpf_core_enum_value(enum pageflags, flag))
+
+/* One page, and anonymous or shared memory: a page of memfd_secret is not. */
+static __always_inline bool is_common(__u64 flags)
+{
+	return (flags & (IS_PAGE(PG_head) | IS_PAGE(PG_swapbacked))) ==
+	       IS_PAGE(PG_swapbacked);
+}
+
 /* A folio; or a page, which begins one. */
-static __always_inline int folio_leaves(__u32 way, __u64 address)
+static __always_inline int folio_leaves(struct swap_processor *processor, __u32 way,
+					__u64 address, __u64 flags)
 {
 	const struct page *page = (void *)address;
 	__u64 mapping = 0, count = 1;
 
-	if (fix_page_flags(page) & 1ULL << bpf_core_enum_value(enum pageflags, PG_head))
+	if (flags & IS_PAGE(PG_head))
 		count = fix_folio_pages((void *)page);
-	else
+	else if (!is_common(flags))
 		bpf_probe_read_kernel(&mapping, sizeof(mapping), &page->mapping);
-	pages_leave(way, address, count, mapping);
+	pages_leave(processor, way, address, count, mapping);
 	return 0;
 }
 
-/* folio */
-SEC("raw_tp/mm_vmscan_write_folio")
-int swap_reclaim(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int page_leaves(__u32 way, __u64 address)
 {
-	return folio_leaves(SWAP_RECLAIM, ctx->args[0]);
+	struct swap_processor *processor = this_processor();
+
+	if (!processor)
+		return 0;
+	return folio_leaves(processor, way, address, fix_page_flags((void *)address));
+}
+
+/* folio */
+SEC("tp_btf/mm_vmscan_write_folio")
+int swap_reclaim(const __u64 *ctx)
+{
+	const struct page *page = (void *)ctx[0];
+	struct swap_processor *processor = this_processor();
+
+	if (!processor)
+		return 0;
+	return folio_leaves(processor, SWAP_RECLAIM,
+			    number_of(processor, SWAP_RECLAIM, page),
+			    fix_known_page_flags(page));
 }
 
 SEC("fentry")
@@ -172,7 +208,7 @@ int swap_out(void *ctx)
 	__u64 page = 0;
 
 	bpf_get_func_arg(ctx, argument_of_out, &page);
-	return folio_leaves(SWAP_OUT, page);
+	return page_leaves(SWAP_OUT, page);
 }
 
 SEC("fentry")
@@ -181,33 +217,47 @@ int swap_device(void *ctx)
 	__u64 page = 0;
 
 	bpf_get_func_arg(ctx, argument_of_device, &page);
-	return folio_leaves(SWAP_DEVICE, page);
+	return page_leaves(SWAP_DEVICE, page);
 }
 
 /* zone, frame; returns its page if it is to be saved */
 SEC("fexit")
 int swap_image(void *ctx)
 {
+	struct swap_processor *processor = this_processor();
 	__u64 page = 0, mapping = 0;
 
 	bpf_get_func_ret(ctx, &page);
-	if (!page)
+	if (!page || !processor)
 		return 0;
 	bpf_probe_read_kernel(&mapping, sizeof(mapping), &((struct page *)page)->mapping);
-	pages_leave(SWAP_IMAGE, page, 1, mapping);
+	pages_leave(processor, SWAP_IMAGE, page, 1, mapping);
 	return 0;
 }
 
 /* What is left of a bio. */
 struct bio_walk {
+	struct swap_processor *processor;
 	__u64 vector;
 	__u32 left, done;
 };
 
-static long vector_leaves(__u32 i, struct bio_walk *walk)
+static __always_inline __u64 pages_in(__u32 offset, __u32 length)
+{
+	return ((offset & (PAGE_SIZE - 1)) + (__u64)length + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+/* Without the mapping: no bio is made of a page that cannot be pinned. */
+static __always_inline void vector_leaves(struct swap_processor *processor, __u64 page,
+					  __u32 offset, __u64 count)
+{
+	page += (__u64)(offset >> PAGE_SHIFT) * page_size;
+	pages_leave(processor, SWAP_BLOCK, page, count, 0);
+}
+
+static long walk_leaves(__u32 i, struct bio_walk *walk)
 {
 	struct bio_vec vector = { 0 };
-	__u64 page, count;
 	__u32 offset, length;
 
 	if (bpf_probe_read_kernel(&vector, sizeof(vector), (void *)walk->vector) ||
@@ -217,44 +267,52 @@ static long vector_leaves(__u32 i, struct bio_walk *walk)
 	if (length > walk->left)
 		length = walk->left;
 	offset = vector.bv_offset + walk->done;
-	page = (__u64)vector.bv_page + (__u64)(offset >> PAGE_SHIFT) * page_size;
-	count = ((offset & (PAGE_SIZE - 1)) + (__u64)length + PAGE_SIZE - 1) >>
-		PAGE_SHIFT;
-	/* Without the mapping: no bio is made of a page that cannot be pinned. */
-	pages_leave(SWAP_BLOCK, page, count, 0);
+	vector_leaves(walk->processor, (__u64)vector.bv_page, offset,
+		      pages_in(offset, length));
 	walk->vector += sizeof(vector);
 	walk->left -= length;
 	walk->done = 0;
 	return !walk->left;
 }
 
-#define OF_BIO(type, field) (*(type *)(bytes + bpf_core_field_offset(struct bio, field)))
-
-/* bio: read at once, since each read is a call */
-SEC("raw_tp/block_bio_queue")
-int swap_block(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline bool is_write(const struct bio *bio)
 {
-	struct bio_walk walk = { 0 };
-	char bytes[BIO_MAX] __attribute__((aligned(8)));
-	__u32 size = bpf_core_type_size(struct bio), operation, at;
+	__u32 operation = bio->bi_opf & BIO_OPERATION;
 
-	if (bpf_probe_read_kernel(bytes, size < BIO_MAX ? size : BIO_MAX,
-				  (void *)ctx->args[0]))
+	return operation == bpf_core_enum_value(enum req_op, REQ_OP_WRITE) ||
+	       operation == bpf_core_enum_value(enum req_op, REQ_OP_ZONE_APPEND);
+}
+
+/* bio */
+SEC("tp_btf/block_bio_queue")
+int swap_block(const __u64 *ctx)
+{
+	const struct bio *bio = (void *)ctx[0];
+	const struct bio_vec *vector;
+	struct bio_walk walk = { 0 };
+	__u32 first, offset;
+
+	if (!is_write(bio))
 		return 0;
-	operation = OF_BIO(__u32, bi_opf) & BIO_OPERATION;
-	if (operation != bpf_core_enum_value(enum req_op, REQ_OP_WRITE) &&
-	    operation != bpf_core_enum_value(enum req_op, REQ_OP_ZONE_APPEND))
+	walk.left = bio->bi_iter.bi_size;
+	walk.processor = this_processor();
+	if (!walk.left || !walk.processor)
 		return 0;
-	walk.left = OF_BIO(__u32, bi_iter.bi_size);
-	if (!walk.left)
+	walk.done = fix_bio_done(bio);
+	first = bio->bi_iter.bi_idx;
+	vector = bio->bi_io_vec;
+	offset = vector->bv_offset;
+	/* Of swap, nearly all: one vector, and a page. */
+	if (!first && !walk.done && walk.left <= vector->bv_len &&
+	    pages_in(offset, walk.left) == 1) {
+		vector_leaves(walk.processor,
+			      number_of(walk.processor, SWAP_BLOCK, vector->bv_page),
+			      offset, 1);
 		return 0;
-	at = bpf_core_field_offset(struct bio, bi_iter) + fix_bvec_done_offset();
-	walk.done = *(__u32 *)(bytes + at);
-	walk.vector = OF_BIO(__u64, bi_io_vec) +
-		      OF_BIO(__u32, bi_iter.bi_idx) * sizeof(struct bio_vec);
-	/* Most have one vector: of swap, all. */
-	if (!vector_leaves(0, &walk))
-		bpf_loop(BIO_VECS_MAX, vector_leaves, &walk, 0);
+	}
+	walk.vector = number_of(walk.processor, SWAP_BLOCK, vector) +
+		      first * sizeof(*vector);
+	bpf_loop(BIO_VECS_MAX, walk_leaves, &walk, 0);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * what each processor counted. It marks nothing and prints nothing.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +70,7 @@ static unsigned int page_argument(const struct hook *hook)
 	return argument < 0 ? 0 : argument;
 }
 
-static void choose(struct swap_probe *probe)
+static void choose(struct swap_probe *probe, unsigned int ways)
 {
 	static const char *const *const functions[SWAP_WAYS] = {
 		[SWAP_OUT] = functions_of_out,
@@ -79,14 +80,20 @@ static void choose(struct swap_probe *probe)
 	struct swap_bpf *skeleton = probe->skeleton;
 	unsigned int way;
 
-	for (way = 0; way < SWAP_WAYS; way++)
+	for (way = 0; way < SWAP_WAYS; way++) {
 		hook_choose(&probe->hooks[way], program_of(skeleton, way),
 			    functions[way]);
+		if (ways & 1U << way)
+			continue;
+		bpf_program__set_autoload(program_of(skeleton, way), false);
+		snprintf(probe->hooks[way].why_not, sizeof(probe->hooks[way].why_not),
+			 "it was not asked for");
+	}
 	skeleton->rodata->argument_of_out = page_argument(&probe->hooks[SWAP_OUT]);
 	skeleton->rodata->argument_of_device = page_argument(&probe->hooks[SWAP_DEVICE]);
 }
 
-static int load(struct swap_probe *probe, const char **why)
+static int load(struct swap_probe *probe, unsigned int ways, const char **why)
 {
 	const struct layout *layout = frames_layout(probe->frames);
 	struct swap_bpf *skeleton = swap_bpf__open();
@@ -105,7 +112,7 @@ static int load(struct swap_probe *probe, const char **why)
 	skeleton->rodata->secretmem_aops = layout->secretmem_aops;
 	skeleton->rodata->nr_frames = layout->frames;
 	skeleton->rodata->summary_at = frames_summary_at(probe->frames);
-	choose(probe);
+	choose(probe, ways);
 	err = bpf_map__set_max_entries(skeleton->maps.counts, libbpf_num_possible_cpus());
 	if (!err)
 		err = bpf_map__reuse_fd(skeleton->maps.secret_frames,
@@ -119,6 +126,12 @@ static int load(struct swap_probe *probe, const char **why)
 
 int swap_probe_open(struct swap_probe **out, struct frames *frames, const char **why)
 {
+	return swap_probe_open_ways(out, frames, (1U << SWAP_WAYS) - 1, why);
+}
+
+int swap_probe_open_ways(struct swap_probe **out, struct frames *frames,
+			 unsigned int ways, const char **why)
+{
 	struct swap_probe *probe = calloc(1, sizeof(*probe));
 	unsigned int way, attached = 0;
 	int err;
@@ -130,7 +143,7 @@ int swap_probe_open(struct swap_probe **out, struct frames *frames, const char *
 	probe->frames = frames;
 	probe->missed_before = frames_missed(frames);
 	memcpy(probe->hooks, places, sizeof(places));
-	err = load(probe, why);
+	err = load(probe, ways, why);
 	if (err)
 		goto fail;
 	for (way = 0; way < SWAP_WAYS; way++)

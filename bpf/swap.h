@@ -33,10 +33,15 @@ struct swap_count {
 	unsigned long long pages, secret, decoys, unjudged;
 };
 
-/* What one processor has counted, in lines of its own. */
+/**
+ * struct swap_processor - what one processor has counted, in lines of its own
+ * @way: by way
+ * @number: for each way's program, what it has as a pointer and needs as a number: one
+ *	program runs on a processor but once at a time
+ */
 struct swap_processor {
 	struct swap_count way[SWAP_WAYS];
-	unsigned long long reserved[4];
+	unsigned long long number[SWAP_IMAGE];
 };
 
 #ifndef __VMLINUX_H__
@@ -65,6 +70,13 @@ extern const char *const swap_way_names[SWAP_WAYS];
 
 /* Attaches. 0, or -errno and @why: where not one of its hooks can be had, too. */
 int swap_probe_open(struct swap_probe **probe, struct frames *frames, const char **why);
+/*
+ * By the ways alone whose bits (1 << SWAP_...) are in @ways. Each costs swap-out some
+ * hundred nanoseconds a page, and most of that is the kernel's, to run a program at all:
+ * who watches for long may leave out what the others see as well (hook.unseen).
+ */
+int swap_probe_open_ways(struct swap_probe **probe, struct frames *frames,
+			 unsigned int ways, const char **why);
 /* One hook a way, in the order of enum swap_way. */
 const struct hook *swap_probe_hooks(const struct swap_probe *probe, size_t *nr);
 int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts);

@@ -18,11 +18,12 @@
 #	vm-restart	a restart with a secret in memory: RAM as it is left, searched
 #	vm-panic	a panic likewise
 #	vm-probes	the probes, on the module: by fentry what natively is by tracepoints
+#	vm-check	lethectl check, on the module and on what is left without it
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
 VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
-	vm-probes
+	vm-probes vm-check
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -77,6 +78,9 @@ vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(PROBE_TEST_PROGRAMS)),$(then) $(p)) \
 	$(then) $(STATUS_GUEST) $(LETHECTL)
 
+vm-check-options := $(with-module) --timeout 600
+vm-check-programs := tests/programs/check_guest.sh $(LETHECTL)
+
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
 vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
@@ -87,8 +91,9 @@ vm-module-disk = --drive $(O)/vm/disk-$(1).img --env LETHE_DISK=/dev/nvme0n1
 
 # And so does swap.
 vm-probes-disk = --drive $(O)/vm/probes-$(1).img --env LETHE_SWAP_DISK=/dev/nvme0n1
+vm-check-disk = --drive $(O)/vm/check-$(1).img --env LETHE_SWAP_DISK=/dev/nvme0n1
 
-$(O)/vm/probes-%.img:
+$(O)/vm/probes-%.img $(O)/vm/check-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 256M $@
 
 $(O)/vm/disk-%.img:
@@ -97,6 +102,7 @@ $(O)/vm/disk-%.img:
 define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
+$$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) .FORCE

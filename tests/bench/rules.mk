@@ -30,6 +30,16 @@ $(BENCH_O)/bench: $(BENCH_SRC:%=$(BENCH_O)/%.o) $(LIBRARIES)
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) \
 		-L$(O)/lib -llethe-malloc -llethe -lcrypto -lsodium -pthread
 
+# The parts of lethectl that it measures with, and that undo what it does.
+PROBE_BENCH_CTL := $(addprefix $(LIB_O)/lethectl/check_,guard.o swap.o kernel.o) \
+	$(addprefix $(LIB_O)/lethectl/,undo.o terminal.o)
+$(BENCH_O)/probe_bench.o: ALL_CFLAGS += -Ibpf
+$(BENCH_O)/probe_bench: $(addprefix $(BENCH_O)/,probe_bench.o zram.o series.o) \
+		$(PROBE_BENCH_CTL) $(PROBE_OBJ) $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../lib' -o $@ \
+		$(filter %.o,$^) -L$(O)/lib -llethe $(PROBE_LIBS) -ljson-c -pthread
+
 $(BENCH_O)/heap_botan.o: tests/bench/heap_botan.cpp
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D)
@@ -85,7 +95,14 @@ bench-all: $(BENCH_O)/bench bench-peer $(BENCH_O)/heap_bench $(LETHECTL)
 	$(Q)/usr/bin/python3 -B tests/programs/startup.py $(LETHECTL) 40 >$(O)/startup.tsv
 	@awk -F '\t' -f tests/bench/table.awk $(O)/startup.tsv
 
-BENCH_TAP := $(O)/tap/bench.tap $(O)/tap/bench-heap.tap
+.PHONY: bench-probes-all
+bench-probes-all: $(BENCH_O)/probe_bench
+	$(call say,BENCH,$(O)/bench-probes.tsv)
+	$(Q)$< >$(O)/bench-probes.part
+	$(Q)mv $(O)/bench-probes.part $(O)/bench-probes.tsv
+	@awk -F '\t' -f tests/bench/table.awk $(O)/bench-probes.tsv
+
+BENCH_TAP := $(O)/tap/bench.tap $(O)/tap/bench-heap.tap $(O)/tap/bench-probes.tap
 $(O)/tap/bench.tap: tests/bench/smoke.sh $(BENCH_O)/bench .FORCE
 	$(call say,TEST,bench)
 	$(Q)mkdir -p $(@D) && rm -f $@
@@ -96,6 +113,11 @@ $(O)/tap/bench-heap.tap: tests/bench/smoke_heap.sh $(BENCH_O)/heap_bench \
 	$(call say,TEST,bench of the heap)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)$(filter-out .FORCE,$^) >$@ || grep -v '^ok' $@
+
+$(O)/tap/bench-probes.tap: tests/bench/smoke_probes.sh $(BENCH_O)/probe_bench .FORCE
+	$(call say,TEST,bench of the probes)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$< $(BENCH_O)/probe_bench >$@ || grep -v '^ok' $@
 
 # Without slub_debug, which would be measured too.
 .PHONY: bench-vm-all

@@ -16,7 +16,7 @@ $(ORDINARY): tests/programs/ordinary.c
 
 LETHECTL_TAP := $(O)/tap/lethectl.tap \
 	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap \
-	status.tap) $(addprefix $(O)/tap/watch-,rules.tap ends.tap real.tap)
+	status.tap verdict.tap check.tap) $(addprefix $(O)/tap/watch-,rules.tap ends.tap real.tap)
 $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(call say,TEST,lethectl run)
 	$(Q)mkdir -p $(@D)
@@ -24,7 +24,7 @@ $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 
 # The parts of lethectl that are tested by themselves: all that is no verb.
 CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o,$(CTL_OBJ))
-CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test)
+CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test verdict_test)
 
 $(CTL_TESTS): $(PROGRAMS_O)/%: tests/programs/%.c $(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
 	$(call say,CC,$@)
@@ -51,6 +51,12 @@ $(O)/tap/lethectl-status.tap: $(STATUS_GUEST) $(LETHECTL) .FORCE
 	$(call say,TEST,lethectl status)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(LETHECTL) >$@ || grep -v '^ok' $@ || true
+
+# In the virtual machine it is vm-check.
+$(O)/tap/lethectl-check.tap: tests/programs/check_test.py $(LETHECTL) .FORCE
+	$(call say,TEST,lethectl check)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) >$@ || grep '^not ok\|^# ' $@ || true
 
 $(O)/tap/lethectl-output.tap: tests/programs/lethectl_output.py $(LETHECTL) .FORCE
 	$(call say,TEST,lethectl: output)
