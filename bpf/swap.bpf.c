@@ -115,14 +115,19 @@ static __always_inline struct swap_count *count_of(__u32 way)
 }
 
 /* @page begins @count pages; @mapping is of the one that is alone. */
-static __always_inline void pages_leave(__u32 way, __u64 page, __u64 count, __u64 mapping)
+static __always_inline void pages_leave(__u32 way, struct swap_count *total, __u64 page,
+					__u64 count, __u64 mapping)
 {
-	struct leaving leaving = { .first = frame_of(page), .count = count, .way = way };
+	struct leaving leaving = {
+		.first = frame_of(page),
+		.count = count,
+		.total = total,
+		.way = way,
+	};
 	__u32 byte = 0;
 	__u64 *entry;
 
-	leaving.total = count_of(way);
-	if (!leaving.total) {
+	if (!total) {
 		__sync_fetch_and_add(&lost, 1);
 		return;
 	}
@@ -155,7 +160,7 @@ static __always_inline int folio_leaves(__u32 way, __u64 address)
 		count = fix_folio_pages((void *)page);
 	else
 		bpf_probe_read_kernel(&mapping, sizeof(mapping), &page->mapping);
-	pages_leave(way, address, count, mapping);
+	pages_leave(way, count_of(way), address, count, mapping);
 	return 0;
 }
 
@@ -184,17 +189,32 @@ int swap_device(void *ctx)
 	return folio_leaves(SWAP_DEVICE, page);
 }
 
+/*
+ * The kernel goes over all frames several times, from the same first one on: to count
+ * them, to make room, and at last as it copies. That one is the image, which has this
+ * very count in it.
+ */
+#define NO_FRAME (~0ULL)
+
+struct swap_count image;
+__u64 image_begins = NO_FRAME;
+
 /* zone, frame; returns its page if it is to be saved */
 SEC("fexit")
 int swap_image(void *ctx)
 {
-	__u64 page = 0, mapping = 0;
+	__u64 frame = 0, page = 0, mapping = 0;
 
+	bpf_get_func_arg(ctx, 1, &frame);
+	if (image_begins == NO_FRAME)
+		image_begins = frame;
+	if (frame == image_begins)
+		__builtin_memset(&image, 0, sizeof(image));
 	bpf_get_func_ret(ctx, &page);
 	if (!page)
 		return 0;
 	bpf_probe_read_kernel(&mapping, sizeof(mapping), &((struct page *)page)->mapping);
-	pages_leave(SWAP_IMAGE, page, 1, mapping);
+	pages_leave(SWAP_IMAGE, &image, page, 1, mapping);
 	return 0;
 }
 
@@ -221,7 +241,7 @@ static long vector_leaves(__u32 i, struct bio_walk *walk)
 	count = ((offset & (PAGE_SIZE - 1)) + (__u64)length + PAGE_SIZE - 1) >>
 		PAGE_SHIFT;
 	/* Without the mapping: no bio is made of a page that cannot be pinned. */
-	pages_leave(SWAP_BLOCK, page, count, 0);
+	pages_leave(SWAP_BLOCK, count_of(SWAP_BLOCK), page, count, 0);
 	walk->vector += sizeof(vector);
 	walk->left -= length;
 	walk->done = 0;
