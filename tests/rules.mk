@@ -18,11 +18,13 @@
 #	vm-restart	a restart with a secret in memory: RAM as it is left, searched
 #	vm-panic	a panic likewise
 #	vm-probes	the probes, on the module: by fentry what natively is by tracepoints
+#	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
+#			file, zram and zswap: what the probe counts is what is found there
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
 VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
-	vm-probes
+	vm-probes vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -75,6 +77,11 @@ vm-probes-options := $(with-module) --timeout 600
 vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(PROBE_TEST_PROGRAMS)),$(then) $(p))
 
+# What is a module in this kernel or that, and built in elsewhere.
+vm-swap-options := $(with-module) --mem 256 --timeout 300 \
+	$(addprefix --driver ,nvme ext4 zram lzo-rle)
+vm-swap-programs := $(PRESSURE_TEST)
+
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
 vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
@@ -89,12 +96,24 @@ vm-probes-disk = --drive $(O)/vm/probes-$(1).img --env LETHE_SWAP_DISK=/dev/nvme
 $(O)/vm/probes-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 256M $@
 
+# In this order: the first is given up, on the second a file is made.
+vm-swap-disk = --drive $(O)/vm/swap-$(1).img --drive $(O)/vm/ext4-$(1).img
+
+$(O)/vm/swap-%.img: .FORCE
+	$(Q)mkdir -p $(@D) && rm -f $@ && truncate -s 64M $@
+
+$(O)/vm/ext4-%.img: .FORCE
+	$(Q)mkdir -p $(@D) && rm -f $@ && truncate -s 64M $@
+	$(Q)/usr/sbin/mkfs.ext4 -q -F $@
+
 $(O)/vm/disk-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 4M $@
 
 define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
+$$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
+		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) .FORCE
