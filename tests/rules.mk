@@ -109,6 +109,10 @@ $(O)/vm/ext4-%.img: .FORCE
 $(O)/vm/disk-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 4M $@
 
+vm-hibernate-programs := $(HIBERNATE_TEST)
+vm-restart-programs := $(ENDING_TEST) restart
+vm-panic-programs := $(ENDING_TEST) panic
+
 define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
@@ -132,11 +136,13 @@ $$(call sweep-ko,$(1)): tests/vm/sweep/lethe_sweep.c tests/vm/sweep/Kbuild \
 
 # Without slub_debug, as vm-ram.
 $$(VM_ENDINGS:%=$$(O)/tap/vm-%-$(1).tap): $$(O)/tap/vm-%-$(1).tap: \
-		$$(call kmod-ko,$(1)) $$(VM_NEEDS) $$(RESIDUE_PROGRAMS) .FORCE
+		$$(call kmod-ko,$(1)) $$(VM_NEEDS) $$(RESIDUE_PROGRAMS) \
+		$$(HIBERNATE_TEST) .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)O=$$(O) python3 -B tests/vm/power.py $$* --kernel $(1) --no-slub-debug \
-		--mem 256 --module $$(call kmod-ko,$(1)) --tap $$@ -- $$(ENDING_TEST) $$* || \
+		--mem 256 --module $$(call kmod-ko,$(1)) --driver nvme --tap $$@ -- \
+		$$(vm-$$*-programs) || \
 		echo "$$* on $(1) failed: see above"
 endef
 $(foreach k,$(KERNELS),$(eval $(call vm-rules,$(k))))
