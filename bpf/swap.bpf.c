@@ -128,14 +128,18 @@ static __always_inline __u64 number_of(struct swap_processor *processor, __u32 w
 }
 
 /* @page begins @count pages; @mapping is of the one that is alone. */
-static __always_inline void pages_leave(struct swap_processor *processor, __u32 way,
-					__u64 page, __u64 count, __u64 mapping)
+static __always_inline void pages_leave(struct swap_count *total, __u32 way, __u64 page,
+					__u64 count, __u64 mapping)
 {
-	struct leaving leaving = { .first = frame_of(page), .count = count, .way = way };
+	struct leaving leaving = {
+		.first = frame_of(page),
+		.count = count,
+		.total = total,
+		.way = way,
+	};
 	__u32 byte = 0;
 	__u64 *entry;
 
-	leaving.total = &processor->way[way];
 	__sync_fetch_and_add(&leaving.total->pages, count);
 	if (count != 1) {
 		bpf_loop(entries_of_run(leaving.first, count), judge_entry, &leaving, 0);
@@ -175,7 +179,7 @@ static __always_inline int folio_leaves(struct swap_processor *processor, __u32 
 		count = fix_folio_pages((void *)page);
 	else if (!is_common(flags))
 		bpf_probe_read_kernel(&mapping, sizeof(mapping), &page->mapping);
-	pages_leave(processor, way, address, count, mapping);
+	pages_leave(&processor->way[way], way, address, count, mapping);
 	return 0;
 }
 
@@ -220,18 +224,32 @@ int swap_device(void *ctx)
 	return page_leaves(SWAP_DEVICE, page);
 }
 
+/*
+ * The kernel goes over all frames several times, from the same first one on: to count
+ * them, to make room, and at last as it copies. That one is the image, which has this
+ * very count in it.
+ */
+#define NO_FRAME (~0ULL)
+
+struct swap_count image;
+__u64 image_begins = NO_FRAME;
+
 /* zone, frame; returns its page if it is to be saved */
 SEC("fexit")
 int swap_image(void *ctx)
 {
-	struct swap_processor *processor = this_processor();
-	__u64 page = 0, mapping = 0;
+	__u64 frame = 0, page = 0, mapping = 0;
 
+	bpf_get_func_arg(ctx, 1, &frame);
+	if (image_begins == NO_FRAME)
+		image_begins = frame;
+	if (frame == image_begins)
+		__builtin_memset(&image, 0, sizeof(image));
 	bpf_get_func_ret(ctx, &page);
-	if (!page || !processor)
+	if (!page)
 		return 0;
 	bpf_probe_read_kernel(&mapping, sizeof(mapping), &((struct page *)page)->mapping);
-	pages_leave(processor, SWAP_IMAGE, page, 1, mapping);
+	pages_leave(&image, SWAP_IMAGE, page, 1, mapping);
 	return 0;
 }
 
@@ -252,7 +270,7 @@ static __always_inline void vector_leaves(struct swap_processor *processor, __u6
 					  __u32 offset, __u64 count)
 {
 	page += (__u64)(offset >> PAGE_SHIFT) * page_size;
-	pages_leave(processor, SWAP_BLOCK, page, count, 0);
+	pages_leave(&processor->way[SWAP_BLOCK], SWAP_BLOCK, page, count, 0);
 }
 
 static long walk_leaves(__u32 i, struct bio_walk *walk)

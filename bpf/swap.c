@@ -203,11 +203,15 @@ int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts
 			return -errno;
 		add_up(counts, &processor);
 	}
+	counts->way[SWAP_IMAGE] = probe->skeleton->bss->image;
 	counts->lost = probe->skeleton->bss->lost + frames_missed(probe->frames) -
 		       probe->missed_before;
 	for (i = 0; i < SWAP_WAYS; i++) {
-		/* An event that was told is counted before: this is never below 0. */
-		counts->way[i].secret -= probe->stale[i];
+		struct swap_count *count = &counts->way[i];
+
+		/* What is told is counted before; but of an image each time it is asked. */
+		count->secret -= count->secret < probe->stale[i] ? count->secret :
+								   probe->stale[i];
 		counts->lost += missed(probe, i);
 	}
 	return 0;

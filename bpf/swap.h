@@ -9,8 +9,9 @@
 
 /*
  * event.how; and where pages are counted: once each time that they go this way. One
- * that is swapped out goes several; the kernel asks of each page that may be in an
- * image more than once, as it counts and as it copies.
+ * that is swapped out goes several. For an image the kernel goes over all pages more
+ * than once: it tells of a secret one each time, and what is counted is the last time,
+ * as it copies them. So what a machine that resumes has counted is its image.
  */
 enum swap_way {
 	SWAP_RECLAIM, /* mm_vmscan_write_folio: reclaim has given it away */

@@ -19,11 +19,13 @@
 #	vm-panic	a panic likewise
 #	vm-probes	the probes, on the module: by fentry what natively is by tracepoints
 #	vm-check	lethectl check, on the module and on what is left without it
+#	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
+#			file, zram and zswap: what the probe counts is what is found there
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
 VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
-	vm-probes vm-check
+	vm-probes vm-check vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -81,6 +83,11 @@ vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
 vm-check-options := $(with-module) --timeout 600
 vm-check-programs := tests/programs/check_guest.sh $(LETHECTL)
 
+# What is a module in this kernel or that, and built in elsewhere.
+vm-swap-options := $(with-module) --mem 256 --timeout 300 \
+	$(addprefix --driver ,nvme ext4 zram lzo-rle)
+vm-swap-programs := $(PRESSURE_TEST)
+
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
 vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
@@ -96,13 +103,29 @@ vm-check-disk = --drive $(O)/vm/check-$(1).img --env LETHE_SWAP_DISK=/dev/nvme0n
 $(O)/vm/probes-%.img $(O)/vm/check-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 256M $@
 
+# In this order: the first is given up, on the second a file is made.
+vm-swap-disk = --drive $(O)/vm/swap-$(1).img --drive $(O)/vm/ext4-$(1).img
+
+$(O)/vm/swap-%.img: .FORCE
+	$(Q)mkdir -p $(@D) && rm -f $@ && truncate -s 64M $@
+
+$(O)/vm/ext4-%.img: .FORCE
+	$(Q)mkdir -p $(@D) && rm -f $@ && truncate -s 64M $@
+	$(Q)/usr/sbin/mkfs.ext4 -q -F $@
+
 $(O)/vm/disk-%.img:
 	$(Q)mkdir -p $(@D) && truncate -s 4M $@
+
+vm-hibernate-programs := $(HIBERNATE_TEST)
+vm-restart-programs := $(ENDING_TEST) restart
+vm-panic-programs := $(ENDING_TEST) panic
 
 define vm-rules
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
 $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
+$$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
+		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) .FORCE
@@ -121,11 +144,13 @@ $$(call sweep-ko,$(1)): tests/vm/sweep/lethe_sweep.c tests/vm/sweep/Kbuild \
 
 # Without slub_debug, as vm-ram.
 $$(VM_ENDINGS:%=$$(O)/tap/vm-%-$(1).tap): $$(O)/tap/vm-%-$(1).tap: \
-		$$(call kmod-ko,$(1)) $$(VM_NEEDS) $$(RESIDUE_PROGRAMS) .FORCE
+		$$(call kmod-ko,$(1)) $$(VM_NEEDS) $$(RESIDUE_PROGRAMS) \
+		$$(HIBERNATE_TEST) .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)O=$$(O) python3 -B tests/vm/power.py $$* --kernel $(1) --no-slub-debug \
-		--mem 256 --module $$(call kmod-ko,$(1)) --tap $$@ -- $$(ENDING_TEST) $$* || \
+		--mem 256 --module $$(call kmod-ko,$(1)) --driver nvme --tap $$@ -- \
+		$$(vm-$$*-programs) || \
 		echo "$$* on $(1) failed: see above"
 endef
 $(foreach k,$(KERNELS),$(eval $(call vm-rules,$(k))))

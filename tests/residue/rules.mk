@@ -15,7 +15,8 @@ search_test-src	:= search_test aes_schedule $(SEARCH)
 process_test-src := process_test plants $(PROCESS)
 tools_test-src	:= tools_test needle
 ram_test-src	:= ram_test frames needle
-ending_test-src	:= ending_test needle
+ending_test-src	:= ending_test ending needle
+hibernate_test-src := hibernate_test ending needle
 COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
@@ -28,6 +29,7 @@ HOSTLINK := $(O)/tests/vm/hostlink.o
 lethe-mainjob-obj := $(HOSTLINK)
 ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 ending_test-obj	:= $(HOSTLINK)
+hibernate_test-obj := $(HOSTLINK) $(PROBE_OBJ)
 # With the library's own objects: they call what no program can.
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
@@ -43,6 +45,7 @@ process_test-libs := -pthread
 kernel_test-libs := -pthread
 wipe_test-libs	:= -pthread
 stale-libs	:= -pthread
+hibernate_test-libs := $(PROBE_LIBS)
 kernel_copies_test-libs := $(PROBE_LIBS) -pthread
 undisturbed_test-libs := $(kernel_copies_test-libs)
 
@@ -57,6 +60,8 @@ RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDI
 # These ask the kernel: natively alone, and where it says what it is made of.
 KERNEL_TESTS := kernel_copies_test undisturbed_test
 KERNEL_PROGRAMS := $(KERNEL_TESTS:%=$(RESIDUE_O)/%)
+# And this one, in the virtual machine.
+HIBERNATE_TEST := $(RESIDUE_O)/hibernate_test
 
 .PHONY: residue
 residue: $(RESIDUE_PROGRAMS)
@@ -72,11 +77,12 @@ $(RESIDUE_O)/%.o: tests/residue/%.S
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
+$(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
 $(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
 
 .SECONDEXPANSION:
-$(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
+$(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) $($*-libs)

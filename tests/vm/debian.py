@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import subprocess
+import tarfile
 import tempfile
 import time
 from contextlib import contextmanager
@@ -32,6 +33,11 @@ TOOLS = ('bash', 'binutils', 'coreutils', 'dash', 'diffutils', 'findutils',
 
 # In a root: with which of these it was made.
 _MADE_WITH = 'tools'
+
+# Of a kernel's modules, those that a guest may be given (kernel.py), and what they
+# in turn need: the rest is most of a kernel's packages.
+DRIVERS = ('block/', 'crypto/', 'drivers/block/zram/', 'drivers/nvme/', 'fs/ext4/',
+           'fs/jbd2/', 'fs/mbcache.ko', 'lib/', 'mm/')
 
 # As every Debian has them since 12, while its packages did not all say so.
 _MERGED = ('bin', 'sbin', 'lib', 'lib64')
@@ -215,9 +221,22 @@ Acquire::Languages "none";
         return locked(self._place)
 
 
+def _unpack_drivers(deb, root):
+    """Of a kernel's packages, the modules that a guest may be given."""
+    with subprocess.Popen(['dpkg-deb', '--fsys-tarfile', deb],
+                          stdout=subprocess.PIPE) as data, \
+            tarfile.open(fileobj=data.stdout, mode='r|') as archive:
+        for member in archive:
+            place = re.match(r'\./(?:usr/)?(lib/modules/[^/]+/kernel/)(.*)',
+                             member.name)
+            if place and member.isfile() and place[2].startswith(DRIVERS):
+                path = root / 'usr' / place[1] / place[2]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.extractfile(member).read())
+
+
 def _unpack(deb, root):
-    """One package; without a kernel's modules, which are most of it, and which
-    nothing here loads."""
+    """One package; of a kernel's modules, which are most of it, only DRIVERS."""
     words = ['tar', '-x', '-C', root, '--keep-directory-symlink',
              '--no-same-owner', '--no-same-permissions',
              '--exclude', '*/lib/modules/*/kernel']
@@ -228,6 +247,8 @@ def _unpack(deb, root):
     if done.returncode or data.returncode:
         raise DebianError(f'{deb.name} could not be unpacked: '
                           f'{done.stderr.strip()[-200:]}')
+    if deb.name.startswith('linux-'):
+        _unpack_drivers(deb, root)
 
 
 def is_whole(root):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the guest is given: its root, made of busybox, init, the module, the
+"""What the guest is given: its root, made of busybox, init, modules, the
 programs that were asked for and whatever these need.
 
     a word that names a file of this project     comes along, and is replaced by
@@ -58,8 +58,8 @@ def _check_module(module, kernel):
             f'{kernel.release}: build it again')
 
 
-def _config(mode, module, programs, size):
-    values = {'MODE': mode, 'MODULE': module, 'PROGRAMS': len(programs),
+def _config(mode, drivers, module, programs, size):
+    values = {'MODE': mode, 'DRIVERS': ' '.join(drivers), 'MODULE': module, 'PROGRAMS': len(programs),
               'EXIT_VALUE': EXIT_VALUE, 'COLUMNS': size[0], 'ROWS': size[1]}
     return ''.join(f'{name}={shlex.quote(str(value))}\n'
                    for name, value in values.items())
@@ -97,6 +97,10 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
     for name, text in _ETC.items():
         root.file(f'/etc/{name}', text)
 
+    drivers = []
+    for name, data in kernel.drivers(options.driver):
+        drivers.append(f'/vm/drivers/{name}.ko')
+        root.file(drivers[-1], data)
     module = ''
     if options.module:
         _check_module(options.module, kernel)
@@ -121,6 +125,6 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
                   '. /vm/environment\ncd /lethe || exit 126\n'
                   f'exec {shlex.join(words)}\n')
     root.file('/vm/environment', _environment(options.env))
-    root.file('/vm/config', _config(mode, module, programs, size))
+    root.file('/vm/config', _config(mode, drivers, module, programs, size))
     root.write(path)
     return titles

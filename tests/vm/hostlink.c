@@ -88,9 +88,16 @@ static void print_frames(FILE *out, const uint64_t *frames, size_t n)
 	}
 }
 
-static int send_request(int tty, const char *verb, const char *label,
-			const struct needle *needles, size_t n, const uint64_t *frames,
-			size_t nr_frames)
+/* What is asked: @drive is the line that names it, or "". */
+struct request {
+	const char *verb, *label, *drive;
+	const struct needle *needles;
+	size_t n;
+	const uint64_t *frames;
+	size_t nr_frames;
+};
+
+static int send_request(int tty, const struct request *request)
 {
 	int fd = fcntl(tty, F_DUPFD_CLOEXEC, 0);
 	int err = 0;
@@ -104,10 +111,10 @@ static int send_request(int tty, const char *verb, const char *label,
 		close(fd);
 		return err;
 	}
-	fprintf(out, "%s %s\n", verb, label);
-	for (size_t i = 0; i < n && !err; i++)
-		err = needle_print(out, &needles[i]);
-	print_frames(out, frames, nr_frames);
+	fprintf(out, "%s %s\n%s", request->verb, request->label, request->drive);
+	for (size_t i = 0; i < request->n && !err; i++)
+		err = needle_print(out, &request->needles[i]);
+	print_frames(out, request->frames, request->nr_frames);
 	fputs("GO\n", out);
 	if (ferror(out))
 		err = -EIO;
@@ -202,13 +209,12 @@ static int read_answer(int tty, const struct needle *needles, size_t n,
 }
 
 /* @answered of the needles are to be told of in the answer. */
-static int ask(const char *verb, const char *label, const struct needle *needles,
-	       size_t n, const uint64_t *frames, size_t nr_frames, size_t answered,
+static int ask(const struct request *request, size_t answered,
 	       struct hostlink_found *found, uint64_t *searched_bytes)
 {
 	int tty, err;
 
-	if (!request_ok(label, needles, n))
+	if (!request_ok(request->label, request->needles, request->n))
 		return -EINVAL;
 	tty = open_tty();
 	if (tty < 0)
@@ -222,9 +228,9 @@ static int ask(const char *verb, const char *label, const struct needle *needles
 
 	/* What is left of an answer that somebody gave up waiting for. */
 	tcflush(tty, TCIFLUSH);
-	err = send_request(tty, verb, label, needles, n, frames, nr_frames);
+	err = send_request(tty, request);
 	if (!err)
-		err = read_answer(tty, needles, answered, found, searched_bytes);
+		err = read_answer(tty, request->needles, answered, found, searched_bytes);
 out:
 	/* And with it the lock. */
 	close(tty);
@@ -235,13 +241,46 @@ int hostlink_search(const char *label, const struct needle *needles, size_t n,
 		    const uint64_t *frames, size_t nr_frames,
 		    struct hostlink_found *found, uint64_t *searched_bytes)
 {
-	return ask("SEARCH", label, needles, n, frames, nr_frames, n, found,
-		   searched_bytes);
+	struct request request = {
+		.verb = "SEARCH",
+		.label = label,
+		.drive = "",
+		.needles = needles,
+		.n = n,
+		.frames = frames,
+		.nr_frames = nr_frames,
+	};
+
+	return ask(&request, n, found, searched_bytes);
+}
+
+int hostlink_search_drive(const char *label, unsigned int drive,
+			  const struct needle *needles, size_t n,
+			  struct hostlink_found *found, uint64_t *searched_bytes)
+{
+	char line[32];
+	struct request request = {
+		.verb = "SEARCH",
+		.label = label,
+		.drive = line,
+		.needles = needles,
+		.n = n,
+	};
+
+	snprintf(line, sizeof(line), "DRIVE %u\n", drive);
+	return ask(&request, n, found, searched_bytes);
 }
 
 int hostlink_later(const char *label, const struct needle *needles, size_t n)
 {
+	struct request request = {
+		.verb = "LATER",
+		.label = label,
+		.drive = "",
+		.needles = needles,
+		.n = n,
+	};
 	struct hostlink_found none;
 
-	return ask("LATER", label, needles, n, NULL, 0, 0, &none, NULL);
+	return ask(&request, 0, &none, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's end of the link to the host: have all of this machine's memory
- * searched from outside, where nothing in it can hide.
+ * The guest's end of the link to the host: have all of this machine's memory, or a
+ * disk, searched from outside, where nothing in it can hide.
  *
  * The host stops the machine, writes its whole RAM to a file, lets it go on,
  * searches the file, deletes it and answers (link.py). What goes over the link
@@ -66,6 +66,23 @@ int hostlink_open(void);
 int hostlink_search(const char *label, const struct needle *needles, size_t n,
 		    const uint64_t *frames, size_t nr_frames,
 		    struct hostlink_found *found, uint64_t *searched_bytes);
+
+/**
+ * hostlink_search_drive() - search the raw image of a disk of this machine
+ * @label: as above
+ * @drive: which: the serial number of its NVMe is lethe and this
+ * @needles: as above
+ * @n: how many, at least one
+ * @found: as above; an address is an offset in the image, and all is elsewhere
+ * @searched_bytes: as above
+ *
+ * What was written is found: not what a file system or the page cache still has.
+ *
+ * Return: as hostlink_search(); -EREMOTEIO where there is no such disk.
+ */
+int hostlink_search_drive(const char *label, unsigned int drive,
+			  const struct needle *needles, size_t n,
+			  struct hostlink_found *found, uint64_t *searched_bytes);
 
 /**
  * hostlink_later() - have the host remember needles until the machine is at rest

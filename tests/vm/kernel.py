@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import drivers
 from debian import Debian, DebianError, is_whole, locked, run_within
 
 # Every kernel that is supported, and here alone: its name, which begins with its
@@ -34,6 +35,14 @@ class KernelError(Exception):
     """No kernel, and why not, for a person to read."""
 
 
+class _Modules(dict):
+    """The bytes of modules, unpacked as they are asked for, of their paths."""
+
+    def __getitem__(self, name):
+        data = super().__getitem__(name).read_bytes()
+        return data if data.startswith(b'\x7fELF') else _unpack(data)
+
+
 @dataclass
 class Kernel:
     """A kernel that can be booted: by PVH, or as a bzImage with KASLR. `root`
@@ -46,9 +55,21 @@ class Kernel:
 
     def has_built_in(self, driver):
         """Is a driver part of the kernel itself? The guest loads none of its."""
-        listed = (self.root / 'usr/lib/modules' / self.release
-                  / 'modules.builtin').read_text('utf-8')
-        return any(line.endswith(f'/{driver}.ko') for line in listed.split())
+        listed = (self.modules / 'modules.builtin').read_text('utf-8')
+        return any(drivers.plain(Path(line).stem) == drivers.plain(driver)
+                   for line in listed.split())
+
+    @property
+    def modules(self):
+        """Where its modules are."""
+        return self.root / 'usr/lib/modules' / self.release
+
+    def drivers(self, names):
+        """[(name, bytes)] of the modules to load for these drivers, with all that
+        they need, in order; none for what is built in."""
+        paths = {drivers.plain(path.name.partition('.')[0]): path
+                 for path in self.modules.glob('kernel/**/*.ko*')}
+        return drivers.in_order(names, _Modules(paths), self.has_built_in)
 
     def make(self, places, words):
         """Run the kernel's own make, in the root; its status."""
@@ -166,6 +187,9 @@ def fetch(name, build, say=lambda text: None):
     with locked(directory):
         have = stamp.read_text(encoding='ascii').strip() \
             if stamp.exists() and is_whole(root) else None
+        # Of an earlier day, when no module of a kernel's was kept.
+        if have and not (root / 'usr/lib/modules' / have / 'kernel').exists():
+            have = None
         try:
             release = _refresh(name, build, directory, have, say)
         except (DebianError, KernelError) as error:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The host's end of the link to the guest: search the guest's whole RAM.
+"""The host's end of the link to the guest: search the guest's whole RAM, or the
+image of one of its disks.
 
 A request is the lines SEARCH, NEEDLE..., FRAMES..., GO (hostlink.c sends them).
-LATER in place of SEARCH has the needles kept for search_later().
+LATER in place of SEARCH has the needles kept for search_later(). With a line DRIVE,
+that disk is searched and no RAM; the machine stands still while it is.
 The machine stands still only while its RAM is written to a file; the file lies
 in a directory that nobody else may read, and is deleted as soon as it was
 searched. Needles are handed on as they came: this file never unmasks one.
@@ -80,12 +82,13 @@ def ram_ranges(mtree, total):
 class HostLink:
     """Answers what comes over the guest's serial port `sock`."""
 
-    def __init__(self, sock, qmp, ramsearch, directory, log):
+    def __init__(self, sock, qmp, ramsearch, directory, log, drives=()):
         self._sock = sock
         self._qmp = qmp
         self._ramsearch = ramsearch
         self._directory = directory
         self._log = log
+        self._drives = drives
         self._buffer = b''
         self._request = []
         self._ranges = None
@@ -125,7 +128,7 @@ class HostLink:
         ({name: Found}, bytes searched)."""
         if not self._later:
             raise SearchError('the guest did not say what to search for')
-        label, needles, _ = self._later
+        label, needles, _, _ = self._later
         found = {name: Found() for name in needles}
         if image:
             spans = [((0, image.stat().st_size), image)]
@@ -147,21 +150,41 @@ class HostLink:
         request, self._request = self._request, []
         if not request or not request[0].startswith(verb):
             raise SearchError(f'a request without {verb}')
-        needles, frames = {}, []
+        needles, frames, drive = {}, [], None
         for line in request[1:]:
             words = line.split()
             if words[:1] == ['NEEDLE'] and len(words) == 4:
                 needles[words[1]] = line
             elif words[:1] == ['FRAMES'] and len(words) == 3:
                 frames.append(line)
+            elif words[:1] == ['DRIVE'] and len(words) == 2 and \
+                    words[1].isdigit() and int(words[1]) < len(self._drives):
+                drive = self._drives[int(words[1])]
             else:
                 raise SearchError(f'an unknown line "{line[:40]}"')
         if not needles:
             raise SearchError('a request without a needle')
-        return request[0][len(verb):].strip(), needles, frames
+        return request[0][len(verb):].strip(), needles, frames, drive
+
+    def _search_drive(self, label, needles, drive):
+        """Search a disk's image: all that the guest wrote is in it, once the
+        machine stands still."""
+        found = {name: Found() for name in needles}
+        size = drive.stat().st_size
+        self._qmp.execute('stop')
+        try:
+            searched = self._search_range(
+                drive, size, [*needles.values(), f'RANGE 0 0x0 {size:#x}', 'GO'],
+                found)
+        finally:
+            self._qmp.execute('cont')
+        self._log(f'search "{label}": {searched >> 20} MiB of {drive.name}')
+        return [*(found[name].line(name) for name in needles), f'DONE {searched}']
 
     def _search(self):
-        label, needles, frames = self._parse()
+        label, needles, frames, drive = self._parse()
+        if drive:
+            return self._search_drive(label, needles, drive)
         begun = time.monotonic()
         dumps, stopped = self._dump()
         try:

@@ -136,7 +136,7 @@ class Machine:
                 theirs.close()
         self._qmp = Qmp(self._ports['qmp'])
         self.link = HostLink(self._ports['link'], self._qmp, self._setup.ramsearch,
-                             self._setup.directory, self._log)
+                             self._setup.directory, self._log, self._setup.drives)
         for name, take in (('output', self._on_output), ('link', self.link.feed),
                            ('notes', self._take_notes)):
             self._selector.register(self._ports[name], selectors.EVENT_READ,

@@ -134,6 +134,8 @@ def judge(record, lost, console, *, module=False, direct_map=False,
     told = klog.evidence(console, allowed)
     points.append((not lost, 'the virtual machine comes to its own end',
                    [f'LOST: {lost}', *told] if lost else []))
+    if 'nodriver' in values:
+        points.append((False, f'{values["nodriver"]} loads', []))
     if module:
         points.append((values.get('insmod') == '0', 'lethe.ko loads', []))
     points += [judge_program(program) for program in record.programs]

@@ -14,7 +14,10 @@ VM_NEEDS := $(VM_O)/vmexit
 HOSTLINK_OBJ := $(VM_O)/hostlink.o
 VM_PROGRAMS := $(VM_O)/link_test
 
-VM_OBJ	:= vmexit hostlink link_test needle unload_test
+# Asks the probes: not among VM_PROGRAMS, which need nothing.
+PRESSURE_TEST := $(VM_O)/pressure_test
+
+VM_OBJ	:= vmexit hostlink link_test needle unload_test pressure_test area holder
 VM_OBJ	:= $(VM_OBJ:%=$(VM_O)/%.o)
 
 $(VM_O)/%.o: tests/vm/%.c
@@ -41,8 +44,14 @@ $(VM_O)/unload_test: $(VM_O)/unload_test.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^
 
+$(VM_O)/pressure_test.o $(VM_O)/holder.o: ALL_CFLAGS += -Ikmod/uapi -Ibpf
+$(PRESSURE_TEST): $(addprefix $(VM_O)/,pressure_test.o area.o holder.o hostlink.o needle.o) \
+		$(addprefix $(O)/tests/residue/,frames.o search.o) $(PROBE_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PROBE_LIBS)
+
 # The harness's own tests, on the host: KTAP documents on stdout.
-VM_SELF_TESTS := tests/vm/test_result.py tests/vm/test_link.py
+VM_SELF_TESTS := $(addprefix tests/vm/,test_result.py test_link.py test_drivers.py)
 
 .PHONY: vm-self-test
 vm-self-test:

@@ -57,7 +57,7 @@ class Monitor:
         return {}
 
 
-def ask(searcher, request=REQUEST, fail=''):
+def ask(searcher, request=REQUEST, fail='', drives=()):
     """What the link answers; the searcher is the text of a shell script that is
     handed its file as $1. Also the monitor's commands, and files left over."""
     with tempfile.TemporaryDirectory() as directory:
@@ -69,7 +69,7 @@ def ask(searcher, request=REQUEST, fail=''):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             host = link.HostLink(ours, monitor, program, directory,
-                                 lambda text: None)
+                                 lambda text: None, drives)
             for byte in request:
                 host.feed(bytes([byte]))
             theirs.settimeout(5)
@@ -173,7 +173,30 @@ def later():
         selftest.equal(sorted(directory.iterdir()), [image, program])
 
 
+def drives():
+    """a disk is searched instead of RAM, while the machine stands still"""
+    with tempfile.NamedTemporaryFile() as first, \
+            tempfile.NamedTemporaryFile() as second:
+        first.write(b'x' * 7)
+        second.write(b'x' * 40)
+        first.flush()
+        second.flush()
+        images = [Path(first.name), Path(second.name)]
+        answer, commands, left = ask(
+            GOOD, REQUEST.replace(b'GO', b'DRIVE 1\nGO'), drives=images)
+        selftest.equal(answer, 'FOUND n1 1 0 9 0 1 0x0\n'
+                               'FOUND n2 0 0 0 0 0 0x0\nDONE 40\n')
+        selftest.equal((commands, left), (['stop', 'cont'], []))
+        selftest.equal([image.stat().st_size for image in images], [7, 40])
+        answer, commands, _ = ask('exit 2', REQUEST.replace(b'GO', b'DRIVE 0\nGO'),
+                                  drives=images)
+        selftest.equal((answer[:6], commands[-1]), ('ERROR ', 'cont'))
+        answer, commands, _ = ask(GOOD, REQUEST.replace(b'GO', b'DRIVE 2\nGO'),
+                                  drives=images)
+        selftest.equal((answer[:6], commands), ('ERROR ', []))
+
+
 if __name__ == '__main__':
     sys.exit(selftest.run([ranges, wrong_ranges, round_trip, hands_on,
                            bad_searchers, bad_monitor, bad_requests,
-                           next_request, later]))
+                           next_request, later, drives]))

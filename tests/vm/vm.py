@@ -32,6 +32,7 @@ import guest
 import kernel
 import klog
 import result
+from drivers import DriverError
 from initramfs import InitramfsError
 from machine import BOOTS, Machine, MachineError, Setup, never_began
 from terminal import Leave, Terminal
@@ -61,6 +62,8 @@ def parse_arguments(arguments):
     add('--append', action='append', default=[], metavar='PARAMETER')
     add('--module', metavar='KO',
         help='load it; "{kernel}" in its path stands for NAME')
+    add('--driver', action='append', default=[], metavar='NAME',
+        help='load a module of the kernel\'s own, and what it needs, if it is one')
     add('--kaslr', action='store_true',
         help='boot the bzImage, whose decompressor randomizes addresses')
     add('--no-slub-debug', action='store_true',
@@ -276,7 +279,8 @@ def guarded(options, work):
     try:
         with Scratch(options.build) as directory:
             return work(directory)
-    except (kernel.KernelError, InitramfsError, MachineError) as error:
+    except (kernel.KernelError, DriverError, InitramfsError,
+            MachineError) as error:
         print(f'vm.py: {error}', file=sys.stderr)
         return UNTRIED
     except KeyboardInterrupt:

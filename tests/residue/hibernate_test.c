@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Hibernates to a disk and goes on in a second boot, with the swap probe attached all
+ * the while: a secret in a region, which is wiped before; the same in memory that is
+ * only locked, which is in the image, as memory that is only locked is; and decoys. The
+ * host searches the raw image while the machine is off (tests/vm/power.py) and, here,
+ * when it has gone on: both must find what the probe saw the kernel choose, to the page.
+ *
+ * What the probe has counted is in the image too. Its counts when the machine goes on
+ * are those of the moment at which it was copied: of the image being written nothing.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "../selftests/tap.h"
+#include "../vm/hostlink.h"
+#include "ending.h"
+#include "swap.h"
+
+#define SWAP "/dev/nvme0n1"
+#define DECOYS ((size_t)512)
+#define MODE "/sys/module/lethe/parameters/hibernate"
+/* Or the frames of what is locked are not those that the set has. */
+#define COMPACT "/proc/sys/vm/compact_unevictable_allowed"
+#define LOG_BYTES (1 << 20)
+#define READ_ALL 3 /* of klogctl() */
+
+/* power.py: what is named control is to be found. */
+enum { CONTROL, LOCKED, SECRET, NEEDLES };
+
+static sigjmp_buf jump;
+static struct layout layout;
+static struct frames *frames;
+static struct swap_probe *probe;
+
+static void must(int err, const char *what, const char *why)
+{
+	if (err)
+		tap_bail("%s: %s%s%s", what, strerror(-err), why ? ", " : "", why ?: "");
+}
+
+static void jump_out(int number)
+{
+	siglongjmp(jump, number);
+}
+
+static bool is_gone(volatile unsigned char *map)
+{
+	volatile size_t gone = 0;
+
+	signal(SIGBUS, jump_out);
+	for (volatile size_t i = 0; i < ENDING_PAGES; i++) {
+		if (sigsetjmp(jump, 1) == SIGBUS)
+			gone++;
+		else
+			(void)map[i * ENDING_PAGE];
+	}
+	return gone == ENDING_PAGES;
+}
+
+static bool all_zero(const unsigned char *p)
+{
+	for (size_t i = 0; i < ENDING_PAGES * ENDING_PAGE; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+/* Locked, so that it is in the image and nowhere else on the disk, and not moved. */
+static unsigned char *ordinary(size_t pages)
+{
+	size_t length = pages * ENDING_PAGE;
+	void *map = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED || madvise(map, length, MADV_NOHUGEPAGE) ||
+	    mlock(map, length))
+		tap_bail("ordinary memory: %s", strerror(errno));
+	return map;
+}
+
+/* As a secret is kept where there is neither the module nor memfd_secret. */
+static unsigned char *only_locked(size_t pages)
+{
+	unsigned char *map = ordinary(pages);
+
+	if (madvise(map, pages * ENDING_PAGE, MADV_DONTDUMP) ||
+	    madvise(map, pages * ENDING_PAGE, MADV_DONTFORK))
+		tap_bail("madvise: %s", strerror(errno));
+	return map;
+}
+
+static void watch(const unsigned char *decoys)
+{
+	struct frames_total total;
+	const char *why = NULL;
+
+	must(layout_learn(&layout, &why), "the layout of memory", why);
+	must(frames_open(&frames, &layout, &why), "frames", why);
+	must(frames_refresh(frames, 0), "frames", NULL);
+	for (size_t i = 0; i < DECOYS; i++)
+		must(frames_mark(frames, decoys + i * ENDING_PAGE, FRAME_DECOY),
+		     "a decoy", NULL);
+	must(swap_probe_open(&probe, frames, &why), "the swap probe", why);
+	frames_total(frames, &total);
+	tap_ok(total.kmod == ENDING_PAGES && total.locked == ENDING_PAGES &&
+		       total.decoys == DECOYS,
+	       "the frames of the region (%llu) and of what is only locked (%llu) are known",
+	       total.kmod, total.locked);
+}
+
+static void test_veto(void)
+{
+	struct swap_counts counts;
+	int err;
+
+	must(ending_write(MODE, "veto"), MODE, NULL);
+	err = ending_write("/sys/power/state", "disk");
+	must(ending_write(MODE, "wipe"), MODE, NULL);
+	must(swap_probe_counts(probe, &counts), "counts", NULL);
+	tap_ok(err == -EBUSY && !counts.way[SWAP_IMAGE].pages,
+	       "hibernate=veto: with a region open it is EBUSY, and no page is chosen (%llu)",
+	       counts.way[SWAP_IMAGE].pages);
+}
+
+/* How many pages the kernel says that it copied; 0 where it does not. */
+static unsigned long long pages_copied(void)
+{
+	static const char words[] = "Need to copy ";
+	char *log = calloc(1, LOG_BYTES + 1), *line = log;
+	unsigned long long pages = 0;
+
+	if (!log || klogctl(READ_ALL, log, LOG_BYTES) < 0)
+		tap_bail("the kernel's log: %s", strerror(errno));
+	while ((line = strstr(line, words))) {
+		line += strlen(words);
+		pages = strtoull(line, NULL, 10);
+	}
+	free(log);
+	return pages;
+}
+
+static void test_image(const struct needle *needles)
+{
+	struct hostlink_found found[NEEDLES];
+	unsigned long long copied = pages_copied();
+	const struct swap_count *image;
+	struct frames_total total;
+	struct swap_counts counts;
+
+	must(swap_probe_counts(probe, &counts), "counts", NULL);
+	frames_total(frames, &total);
+	for (int i = 0; i < SWAP_WAYS; i++)
+		tap_note("%s: %llu pages, %llu decoys, %llu secret, %llu unjudged",
+			 swap_way_names[i], counts.way[i].pages, counts.way[i].decoys,
+			 counts.way[i].secret, counts.way[i].unjudged);
+	must(hostlink_search_drive("the image", 0, needles, NEEDLES, found, NULL),
+	     "the host's search", NULL);
+	image = &counts.way[SWAP_IMAGE];
+	if (copied)
+		tap_ok(image->pages == copied,
+		       "the probe sees as many pages chosen for the image (%llu) as the kernel says (%llu)",
+		       image->pages, copied);
+	else
+		tap_skip("a kernel that says how many pages it copies",
+			 "the probe sees as many pages chosen as the kernel says");
+	tap_ok(image->decoys == DECOYS && found[CONTROL].whole == DECOYS,
+	       "the probe sees each of %zu decoys chosen (%llu), and the host finds as many (%" PRIu64
+	       ")",
+	       DECOYS, image->decoys, found[CONTROL].whole);
+	tap_ok(image->secret == ENDING_PAGES && found[LOCKED].whole == ENDING_PAGES,
+	       "of what is only locked it sees each of %zu pages (%llu), and the host finds it (%" PRIu64
+	       ")",
+	       ENDING_PAGES, image->secret, found[LOCKED].whole);
+	tap_ok(!total.kmod && !found[SECRET].copies && !image->unjudged && !counts.lost,
+	       "of the region none: its frames are no longer (%llu), and the host finds nothing (%" PRIu64
+	       ")",
+	       total.kmod, found[SECRET].copies);
+}
+
+static void test_region(int region, unsigned char *map)
+{
+	struct pollfd poller = { .fd = region };
+	unsigned char *next;
+	int fd;
+
+	tap_ok(is_gone(map), "each page of the region faults with SIGBUS");
+	tap_ok(poll(&poller, 1, 0) == 1 && poller.revents == (POLLHUP | POLLERR),
+	       "poll() says POLLHUP and POLLERR");
+	tap_ok(ending_map(region) == MAP_FAILED && errno == ESTALE, "mmap() is ESTALE");
+	fd = ending_region();
+	next = ending_map(fd);
+	tap_ok(next != MAP_FAILED && all_zero(next),
+	       "a new region can be made, all zero");
+	if (next == MAP_FAILED)
+		return;
+	next[ENDING_PAGE] = 0x5a;
+	tap_ok(next[ENDING_PAGE] == 0x5a && !munmap(next, ENDING_PAGES * ENDING_PAGE) &&
+		       !close(fd),
+	       "and used, and given up");
+}
+
+int main(void)
+{
+	int region = ending_region(), err;
+	unsigned char *map = ending_map(region), *decoys = ordinary(DECOYS);
+	struct needle needles[NEEDLES];
+
+	if (map == MAP_FAILED)
+		tap_bail("no region: %s", strerror(errno));
+	tap_plan(12);
+	must(ending_write(COMPACT, "0"), COMPACT, NULL);
+	ending_plant(&needles[CONTROL], "control", decoys, DECOYS);
+	ending_plant(&needles[LOCKED], "control-locked", only_locked(ENDING_PAGES),
+		     ENDING_PAGES);
+	ending_plant(&needles[SECRET], "secret", map, ENDING_PAGES);
+	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
+	watch(decoys);
+	if (swapon(SWAP, 0))
+		tap_bail("swapon: %s", strerror(errno));
+	must(ending_write("/sys/power/disk", "shutdown"), "/sys/power/disk", NULL);
+	test_veto();
+
+	/* It ends here, and goes on in another boot, another QEMU. */
+	err = ending_write("/sys/power/state", "disk");
+	tap_ok(!err, "a machine with an open region hibernates to disk, and resumes (%s)",
+	       err ? strerror(-err) : "0");
+	test_image(needles);
+	test_region(region, map);
+	return tap_end();
+}
