@@ -114,10 +114,12 @@ static __always_inline int follow_region(struct bpf_raw_tracepoint_args *ctx)
 	if (!ctx->args[2])
 		return 0;
 	if (!(ctx->args[3] & 1)) {
-		change(ctx->args[1], ctx->args[2], FRAME_TAKEN_BACK, FRAME_KMOD);
+		change(ctx->args[1], ctx->args[2], FRAME_TAKEN_BACK,
+		       FRAME_KMOD | FRAME_ANNOUNCED);
 		return 0;
 	}
-	change(ctx->args[1], ctx->args[2], FRAME_KMOD, FRAME_TAKEN_BACK);
+	change(ctx->args[1], ctx->args[2], FRAME_KMOD | FRAME_ANNOUNCED,
+	       FRAME_TAKEN_BACK);
 	note_holder(current_process(), FRAME_KMOD);
 	return 0;
 }

@@ -27,6 +27,7 @@ struct frames_bpf;
  * @again: the module's once more (frames.bpf.c)
  * @announced: the module says what it takes and gives back
  * @exact_memfd: so do the page cache and the allocator, of memfd_secret
+ * @mended: frames_missed() as it was when what the module says was last made good
  * @asked: the module has told frames of its regions
  * @looked: all of /proc was looked at once
  * @seen: what frames_settle() has seen to
@@ -42,6 +43,7 @@ struct frames {
 	size_t size, mapped;
 	struct hook hooks[FRAMES_HOOKS], again;
 	bool announced, exact_memfd, asked, looked;
+	unsigned long long mended;
 	struct frames_news seen;
 	struct mapped_pages pages;
 	struct frames_holder *holders;

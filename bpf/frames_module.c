@@ -38,9 +38,26 @@ static void set_announced(struct frames *frames, unsigned long long frame)
 	frames_set(frames, frame, 0);
 	old = __atomic_load_n(byte, __ATOMIC_SEQ_CST);
 	while (!(old & FRAME_TAKEN_BACK) &&
-	       !__atomic_compare_exchange_n(byte, &old, old | FRAME_KMOD, false,
+	       !__atomic_compare_exchange_n(byte, &old,
+					    old | FRAME_KMOD | FRAME_ANNOUNCED, false,
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		;
+}
+
+/* That they were taken back was not heard: neither QUERY nor the module has them now. */
+static void forget_unannounced(struct frames *frames)
+{
+	unsigned char old;
+	size_t i;
+
+	for (i = 0; i < frames->size; i++) {
+		old = __atomic_load_n(&frames->bytes[i], __ATOMIC_SEQ_CST);
+		while (old & FRAME_KMOD && !(old & FRAME_ANNOUNCED) &&
+		       !__atomic_compare_exchange_n(&frames->bytes[i], &old,
+						    old & ~FRAME_KMOD, false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			;
+	}
 }
 
 /* Fills @query->frames, and makes it as large as is needed. 0 or -errno. */
@@ -67,16 +84,22 @@ static int query_frames(int fd, struct lethe_query *query, unsigned int *room)
 
 /*
  * A region that was being made as the tracepoint was attached was announced to nobody,
- * and may be counted before QUERY knows its frames: hence again until both agree.
+ * and may be counted before QUERY knows its frames: hence again until both agree. A
+ * region is out of QUERY before it is taken back, so that what was said of that before
+ * can be forgotten first.
  */
 static int ask(struct frames *frames, int fd)
 {
+	unsigned long long missed = frames_missed(frames);
+	bool mend = missed != frames->mended;
 	struct lethe_query query = { 0 };
 	unsigned int room = 0, tries, i;
 	const unsigned long long *frame;
 	int err;
 
 	for (tries = 0; tries < TRIES; tries++) {
+		if (mend)
+			frames_clear_all(frames, FRAME_TAKEN_BACK | FRAME_ANNOUNCED);
 		err = query_frames(fd, &query, &room);
 		if (err)
 			break;
@@ -87,8 +110,12 @@ static int ask(struct frames *frames, int fd)
 			if (frame[i] < frames->size)
 				set_announced(frames, frame[i]);
 		}
-		if (query.nr_frames == query.pages_used)
+		if (query.nr_frames == query.pages_used) {
+			if (mend)
+				forget_unannounced(frames);
+			frames->mended = missed;
 			break;
+		}
 		usleep(1000);
 	}
 	free((void *)(unsigned long)query.frames);

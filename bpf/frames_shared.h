@@ -11,6 +11,8 @@
  * it before that is no longer so. Beside the bits of frames.h in a frame's byte.
  */
 #define FRAME_TAKEN_BACK (1U << 7)
+/* The module has announced it, or QUERY said it, since what was not heard was asked for. */
+#define FRAME_ANNOUNCED (1U << 6)
 
 #define FRAMES_HOLDERS_MAX 65536
 #define FRAMES_CHANGED_MAX 4096

@@ -17,7 +17,8 @@
 #include "leaving_run.h"
 
 #define MISSING_VECTORS 8L
-#define FLOOD 30000
+/* More than there is room for until somebody reads. */
+#define FLOOD 60000
 #define CROWD_PAGES ((size_t)1024)
 #define CROWD_ROUNDS 300
 
