@@ -373,15 +373,9 @@ static __always_inline int give_by_ring(struct io_kiocb *request)
 	return 0;
 }
 
+/* Also of io_uring_submit_sqe, its name until 6.2. */
 SEC("raw_tp/io_uring_submit_req")
 int leaving_request(struct bpf_raw_tracepoint_args *ctx)
-{
-	return give_by_ring((void *)ctx->args[0]);
-}
-
-/* Its name until 6.2. */
-SEC("raw_tp/io_uring_submit_sqe")
-int leaving_request_sqe(struct bpf_raw_tracepoint_args *ctx)
 {
 	return give_by_ring((void *)ctx->args[0]);
 }

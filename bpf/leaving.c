@@ -55,8 +55,13 @@ static void attach(struct leaving_probe *probe)
 	hook_attach(&probe->hooks[CALLS], skeleton->progs.leaving_call);
 	if (hook_attach(ring, skeleton->progs.leaving_request))
 		return;
-	if (hook_attach(ring, skeleton->progs.leaving_request_sqe))
-		ring->name = "io_uring_submit_sqe";
+	ring->link = bpf_program__attach_raw_tracepoint(skeleton->progs.leaving_request,
+							"io_uring_submit_sqe");
+	if (!ring->link)
+		return;
+	ring->name = "io_uring_submit_sqe";
+	ring->attached = true;
+	ring->why_not[0] = '\0';
 }
 
 int leaving_probe_open(struct leaving_probe **out, struct frames *frames,

@@ -107,30 +107,51 @@ static __always_inline void judge_own(struct stretch *stretch)
 #define MAPLE_NODE(entry) ((void *)((entry) & ~255ULL))
 #define MAPLE_TYPE(entry) ((entry) >> 3 & 15)
 
+/**
+ * struct maple_walk - the way to an address
+ * @entry: the node that it has come to; at last, what is there
+ * @index: the address
+ * @pivots: of that node
+ * @slot: of that node, behind which the way goes on
+ * @found: it has come to the end
+ */
 struct maple_walk {
-	__u64 entry, index, found;
+	__u64 entry, index;
+	const __u64 *pivots;
+	__u32 slot, found;
 };
+
+/*
+ * The slot before the first pivot that is not below the address. A pivot of zero is
+ * none, and its slot the last. A loop of the program's own the verifier would follow
+ * through each of its rounds, and all that comes after it once for each.
+ */
+static long maple_pivot(__u32 i, struct maple_walk *walk)
+{
+	__u64 pivot = 0;
+
+	walk->slot = i;
+	if (bpf_probe_read_kernel(&pivot, sizeof(pivot), walk->pivots + i))
+		return 1;
+	if (!pivot || pivot >= walk->index)
+		return 1;
+	walk->slot = i + 1;
+	return 0;
+}
 
 static long maple_step(__u32 depth, struct maple_walk *walk)
 {
 	struct maple_node *node = MAPLE_NODE(walk->entry);
-	__u32 type = MAPLE_TYPE(walk->entry), pivots = MAPLE_PIVOTS, i;
+	__u32 type = MAPLE_TYPE(walk->entry), pivots = MAPLE_PIVOTS;
 	void **slots = node->mr64.slot;
-	__u64 pivot;
 
 	if (type == maple_arange_64) {
 		pivots = MAPLE_ADDRESS_PIVOTS;
 		slots = node->ma64.slot;
 	}
-	/* One at a time: there is little stack. */
-	for (i = 0; i < MAPLE_PIVOTS && i < pivots; i++) {
-		if (bpf_probe_read_kernel(&pivot, sizeof(pivot), &node->mr64.pivot[i]))
-			return 1;
-		/* A pivot of zero is none, and its slot the last. */
-		if (!pivot || pivot >= walk->index)
-			break;
-	}
-	if (bpf_probe_read_kernel(&walk->entry, sizeof(walk->entry), slots + i))
+	walk->pivots = (const __u64 *)node->mr64.pivot;
+	bpf_loop(pivots, maple_pivot, walk, 0);
+	if (bpf_probe_read_kernel(&walk->entry, sizeof(walk->entry), slots + walk->slot))
 		return 1;
 	walk->found = type < maple_range_64;
 	return walk->found || !walk->entry;
