@@ -12,6 +12,7 @@
 
 static const struct verb verbs[] = {
 	{ "run", "run a program on a secret heap", run_verb },
+	{ "scan", "search a process for a secret", scan_verb },
 };
 
 const char *argp_program_version = "lethectl 0.1";
