@@ -20,6 +20,25 @@ $(LETHECTL_TAP): tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(LETHECTL) $(PROGRAMS_O) >$@ || true; grep '^not ok\|^# ' $@ || true
 
+# lethectl scan: all that is planted is found; and what else is done to it and by it.
+SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject)
+# Bound at once: a function that is bound when it is called leaves registers on the stack.
+$(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
+
+SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap)
+$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
+	$(call say,TEST,lethectl scan: $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) >$@ || grep '^not ok\|^# ' $@ || true
+LETHECTL_TAP += $(SCAN_TAP)
+
+.PHONY: test-scan-all
+test-scan-all: $(SCAN_TAP)
+	@tests/tally.py $^
+
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.
 PROGRAMS_TAP := $(FALLBACKS:%=$(O)/tap/programs-%.tap)
