@@ -136,6 +136,10 @@ bench: deps-bench ## What sections cost beside Go's runtime/secret; and bench-he
 bench-heap: deps-bench ## What the secret heap costs beside others (SECONDS= of replay)
 	$(again) bench-heap-all
 
+.PHONY: bench-probes
+bench-probes: deps-bench ## What the swap probe costs swap-out, on zram and on a swap file
+	$(again) bench-probes-all
+
 .PHONY: bench-traces
 bench-traces: deps-bench ## Record the handshakes anew that bench-heap replays
 	$(again) bench-traces-all

@@ -23,7 +23,8 @@ $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(Q)$< $(LETHECTL) $(PROGRAMS_O) >$@ || true; grep '^not ok\|^# ' $@ || true
 
 # The parts of lethectl that are tested by themselves: all that is no verb.
-CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o,$(CTL_OBJ))
+CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o \
+	%/scan.o,$(CTL_OBJ))
 CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test verdict_test)
 
 $(CTL_TESTS): $(PROGRAMS_O)/%: tests/programs/%.c $(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
@@ -67,6 +68,25 @@ $(O)/tap/lethectl-completion.tap: tests/programs/completion.sh user/completion/l
 	$(call say,TEST,lethectl: completion)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(LETHECTL) user/completion/lethectl >$@ || grep -v '^ok' $@ || true
+
+# lethectl scan: all that is planted is found; and what else is done to it and by it.
+SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject)
+# Bound at once: a function that is bound when it is called leaves registers on the stack.
+$(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
+
+SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap)
+$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
+	$(call say,TEST,lethectl scan: $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) >$@ || grep '^not ok\|^# ' $@ || true
+LETHECTL_TAP += $(SCAN_TAP)
+
+.PHONY: test-scan-all
+test-scan-all: $(SCAN_TAP)
+	@tests/tally.py $^
 
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.

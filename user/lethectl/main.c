@@ -15,6 +15,7 @@ static const struct verb verbs[] = {
 	{ "status", "show who holds secret pages, and what is lacking", status_verb },
 	{ "watch", "see what leaves, and who tries to get at it, live", watch_verb },
 	{ "check", "try whether secret pages stay out of swap here", check_verb },
+	{ "scan", "search a process for a secret", scan_verb },
 };
 
 const char *argp_program_version = "lethectl 0.1";
