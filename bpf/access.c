@@ -45,8 +45,7 @@ static const struct hook places[HOOKS] = {
 		   .unseen = "dumps of core" },
 	[REFUSED] = { .name = "check_vma_flags",
 		      .sees = "pages that the kernel refuses to pin",
-		      .unseen = "refused pins but for those of read, write, vmsplice, "
-				"futex and io_uring_register" },
+		      .unseen = "refused pins by other calls than the common ones" },
 	[PIN] = { .name = "__get_user_pages",
 		  .sees = "locked pages that are pinned",
 		  .unseen = "locked pages that are pinned, where not by a fast way" },

@@ -28,14 +28,14 @@
 
 /* event.how */
 enum access_way {
-	ACCESS_PIN,		/* get_user_pages and its like */
-	ACCESS_PTRACE,		/* PTRACE_PEEK*, POKE* */
-	ACCESS_ATTACH,		/* PTRACE_ATTACH, PTRACE_SEIZE: the registers are open */
-	ACCESS_PROCESS_VM,	/* process_vm_readv(), process_vm_writev() */
-	ACCESS_PROC_MEM,	/* /proc/pid/mem */
-	ACCESS_CORE,		/* a core dump of the process */
-	ACCESS_PERF,		/* perf_event_open() that samples user stacks or registers */
-	ACCESS_BPF,		/* bpf_probe_read_user() and its like */
+	ACCESS_PIN,        /* get_user_pages and its like */
+	ACCESS_PTRACE,     /* PTRACE_PEEK*, POKE* */
+	ACCESS_ATTACH,     /* PTRACE_ATTACH, PTRACE_SEIZE: the registers are open */
+	ACCESS_PROCESS_VM, /* process_vm_readv(), process_vm_writev() */
+	ACCESS_PROC_MEM,   /* /proc/pid/mem */
+	ACCESS_CORE,       /* a core dump of the process */
+	ACCESS_PERF,       /* perf_event_open() that samples user stacks or registers */
+	ACCESS_BPF,        /* bpf_probe_read_user() and its like */
 	ACCESS_WAYS
 };
 

@@ -14,10 +14,10 @@
 
 /* event.how */
 enum leaving_way {
-	LEAVING_WRITE,		/* write, pwrite64, writev, pwritev, pwritev2, io_submit */
-	LEAVING_SEND,		/* sendto, sendmsg, sendmmsg */
-	LEAVING_SPLICE,		/* vmsplice */
-	LEAVING_URING,		/* io_uring writes and sends */
+	LEAVING_WRITE,  /* write, pwrite64, writev, pwritev, pwritev2, io_submit */
+	LEAVING_SEND,   /* sendto, sendmsg, sendmmsg */
+	LEAVING_SPLICE, /* vmsplice */
+	LEAVING_URING,  /* io_uring writes and sends */
 	LEAVING_WAYS
 };
 

@@ -342,6 +342,8 @@ static void bench_zram(void)
 		tap_bail("zram: %s", why);
 	compare("zram", MIXED, ALL);
 	compare("zram, watched by block_bio_queue alone", MIXED, 1U << SWAP_BLOCK);
+	compare("zram, watched by mm_vmscan_write_folio alone", MIXED,
+		1U << SWAP_RECLAIM);
 	compare("zram, uncompressed", WORDS, ALL);
 	print_programs(MIXED);
 	zram_off();
@@ -358,6 +360,8 @@ static void bench_file(void)
 		tap_bail("%s", why);
 	compare("a file", MIXED, ALL);
 	compare("a file, watched by block_bio_queue alone", MIXED, 1U << SWAP_BLOCK);
+	compare("a file, watched by mm_vmscan_write_folio alone", MIXED,
+		1U << SWAP_RECLAIM);
 	if (!guard_end())
 		tap_bail("the swap file is not gone");
 }

@@ -45,7 +45,7 @@ is_table() {
 		$6 != "-" && $7 !~ /^(yes|no)$/ { bad++ }
 		/^swapped out to/ { compared++ }
 		/^program (swap|frames)_/ { programs++ }
-		END { exit bad || compared != 10 || programs < 3 }' "$1"
+		END { exit bad || compared != 14 || programs < 3 }' "$1"
 }
 
 measures() { "$bench" 4 1 >"$scratch/table" 2>"$scratch/said" || ! cat "$scratch/table" "$scratch/said"; }
