@@ -11,6 +11,8 @@
 #define HAVE_AVX512 2
 
 #define REGISTERS_XSAVE 128
+/* XCR0's bits: x87, SSE, AVX, and AVX-512's three. */
+#define REGISTERS_COMPONENTS 0xe7
 
 #ifndef __ASSEMBLER__
 
@@ -22,7 +24,7 @@ struct registers {
 	uint32_t mxcsr;
 	uint16_t x87_control;
 	/* Zero before: what the processor leaves out is in its initial state. */
-	uint8_t xsave[8192] __attribute__((aligned(64)));
+	uint8_t xsave[4096] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
 #ifndef __cplusplus

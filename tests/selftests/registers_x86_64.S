@@ -83,8 +83,9 @@ registers_after:
 	movq	%r11, 64(%rbx)
 	stmxcsr	72(%rbx)
 	fnstcw	76(%rbx)
-	movl	$-1, %eax
-	movl	$-1, %edx
+	/* Of what is looked at, no more: with AMX's tiles all would not fit. */
+	movl	$REGISTERS_COMPONENTS, %eax
+	xorl	%edx, %edx
 	xsave64	REGISTERS_XSAVE(%rbx)
 	/* Leave the x87 registers as the psABI wants them: empty. */
 	emms
