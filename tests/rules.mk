@@ -33,7 +33,8 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(patsubst %,$(O)/tap/vm-bochs-%.tap,$(filter $(BOCHS_KERNEL),$(CHOSEN))) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
-VM_TAP := $(filter-out $(O)/tap/vm-library-%-plain.tap $(O)/tap/vm-probes-%-plain.tap,$(VM_TAP))
+VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
+	vm-check-%-plain.tap),$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
