@@ -293,20 +293,11 @@ void frames_total(const struct frames *frames, struct frames_total *total)
 	total->unreadable = frames->unreadable;
 }
 
-static unsigned long long missed(struct bpf_program *program)
-{
-	struct bpf_prog_info info = { 0 };
-	unsigned int size = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) ?
-		       0 :
-		       info.recursion_misses;
-}
-
 unsigned long long frames_missed(const struct frames *frames)
 {
-	unsigned long long once = missed(frames->skeleton->progs.frames_of_region);
-	unsigned long long again = missed(frames->skeleton->progs.frames_of_region_again);
+	unsigned long long once = hook_missed(frames->skeleton->progs.frames_of_region);
+	unsigned long long again =
+		hook_missed(frames->skeleton->progs.frames_of_region_again);
 
 	/* One that neither has seen was missed by both. */
 	return once < again ? once : again;

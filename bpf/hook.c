@@ -265,3 +265,13 @@ void hook_detach(struct hook *hook)
 	hook->link = NULL;
 	hook->attached = false;
 }
+
+unsigned long long hook_missed(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = { 0 };
+	unsigned int size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return 0;
+	return info.recursion_misses;
+}

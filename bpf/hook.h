@@ -67,4 +67,10 @@ bool hook_attach(struct hook *hook, struct bpf_program *program);
 
 void hook_detach(struct hook *hook);
 
+/*
+ * How often the kernel did not run @program, since it was running on that processor
+ * already: what it would have seen then is lost. 0 where the kernel does not say.
+ */
+unsigned long long hook_missed(const struct bpf_program *program);
+
 #endif /* LETHE_BPF_HOOK_H */

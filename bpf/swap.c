@@ -167,18 +167,6 @@ const struct hook *swap_probe_hooks(const struct swap_probe *probe, size_t *nr)
 	return probe->hooks;
 }
 
-/* How often the kernel did not run one: it was running on that processor already. */
-static unsigned long long missed(const struct swap_probe *probe, unsigned int way)
-{
-	int fd = bpf_program__fd(program_of(probe->skeleton, way));
-	struct bpf_prog_info info = { 0 };
-	unsigned int size = sizeof(info);
-
-	if (!probe->hooks[way].attached || bpf_obj_get_info_by_fd(fd, &info, &size))
-		return 0;
-	return info.recursion_misses;
-}
-
 static void add_up(struct swap_counts *counts, const struct swap_processor *processor)
 {
 	unsigned int way;
@@ -212,7 +200,8 @@ int swap_probe_counts(const struct swap_probe *probe, struct swap_counts *counts
 		/* What is told is counted before; but of an image each time it is asked. */
 		count->secret -= count->secret < probe->stale[i] ? count->secret :
 								   probe->stale[i];
-		counts->lost += missed(probe, i);
+		if (probe->hooks[i].attached)
+			counts->lost += hook_missed(program_of(probe->skeleton, i));
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "hook.h"
 #include "watching.h"
 
 static int own_reads_fd;
@@ -33,22 +34,12 @@ int watching_run(const struct bpf_program *program)
 	return bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
 }
 
-static unsigned long long missed_of(const struct bpf_program *program)
-{
-	struct bpf_prog_info info = { 0 };
-	unsigned int length = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
-		return 0;
-	return info.recursion_misses;
-}
-
 unsigned long long watching_missed(const struct bpf_object *object)
 {
 	struct bpf_program *program = bpf_object__next_program(object, NULL);
 	unsigned long long missed = 0;
 
 	for (; program; program = bpf_object__next_program(object, program))
-		missed += missed_of(program);
+		missed += hook_missed(program);
 	return missed;
 }
