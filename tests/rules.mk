@@ -101,7 +101,8 @@ vm-module-disk = --drive $(O)/vm/disk-$(1).img --env LETHE_DISK=/dev/nvme0n1
 vm-probes-disk = --drive $(O)/vm/probes-$(1).img --env LETHE_SWAP_DISK=/dev/nvme0n1
 vm-check-disk = --drive $(O)/vm/check-$(1).img --env LETHE_SWAP_DISK=/dev/nvme0n1
 
-$(O)/vm/probes-%.img $(O)/vm/check-%.img:
+# By name: of a pattern's two targets, to make one is, to make, to have made both.
+$(foreach k,$(KERNELS),$(O)/vm/probes-$(k).img $(O)/vm/check-$(k).img):
 	$(Q)mkdir -p $(@D) && truncate -s 256M $@
 
 # In this order: the first is given up, on the second a file is made.
