@@ -5,19 +5,14 @@
  * by the command line, where every user could read it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
-#include "lethe.h"
 #include "output.h"
 #include "scan.h"
-#include "undo.h"
 
 struct options {
 	long pid, fd, minimum;
@@ -109,177 +104,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static void found(void *arg, const struct run *run)
-{
-	struct scan *scan = arg;
-	struct finding *finding = &scan->findings[scan->nr_findings];
-
-	scan->nr_found++;
-	scan->nr_whole += run_whole(run);
-	if (scan->nr_findings == FINDINGS_MAX)
-		return;
-	scan->nr_findings++;
-	finding->run = *run;
-	if (scan->register_place)
-		finding->place = *scan->register_place;
-	else
-		place_find(scan, run->address, &finding->place);
-}
-
-static void wipe(void *table)
-{
-	table_wipe(table);
-}
-
-/* The secret into the table, and nothing else left of it. 0 or an exit status. */
-static int prepare(struct scan *scan, const struct options *given)
-{
-	uint8_t *secret = locked_new(SCAN_MAX + 1);
-	size_t minimum = (size_t)given->minimum;
-	ssize_t length;
-	char why[512];
-	int err = 0;
-
-	if (!secret)
-		return output_error("no locked memory: %s; raise it with ulimit -l",
-				    strerror(errno));
-	length = secret_read((int)given->fd, secret, minimum, why, sizeof(why));
-	if (length < 0) {
-		locked_free(secret, SCAN_MAX + 1);
-		return output_error("%s", why);
-	}
-	scan->secret_length = (size_t)length;
-	scan->table = table_new(scan->secret_length, minimum);
-	if (!scan->table) {
-		err = -errno;
-	} else {
-		scan->undo = undo_push(wipe, scan->table);
-		err = forms_add(scan->table, given->forms, secret, scan->secret_length);
-		if (!err)
-			err = cipher_forms_add(scan->table, given->forms, secret,
-					       scan->secret_length);
-		if (!err)
-			err = table_finish(scan->table);
-	}
-	locked_free(secret, SCAN_MAX + 1);
-	/* What the compiler put on the stack, and into registers. */
-	lethe_wipe_thread();
-	if (err)
-		return output_error("no room for the table of forms: %s", strerror(-err));
-	if (!table_patterns(scan->table))
-		return output_error("of this secret there are none of these forms");
-	return 0;
-}
-
-static int open_process(struct scan *scan, char *why, size_t room)
-{
-	char path[64];
-	int err;
-
-	err = stop_process(&scan->stopped, scan->pid, why, room);
-	if (err)
-		return err;
-	scan->nr_threads = scan->stopped.nr_threads;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", (int)scan->pid,
-		 (int)scan->stopped.alive);
-	scan->memory = open(path, O_RDONLY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/pagemap", (int)scan->pid,
-		 (int)scan->stopped.alive);
-	scan->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	err = scan->memory < 0 || scan->pagemap < 0 ? -errno : 0;
-	if (!err)
-		err = maps_read(&scan->maps, scan->pid, scan->stopped.alive);
-	if (err == -ESRCH || err == -ENOENT)
-		snprintf(why, room, "process %d ended while it was searched",
-			 (int)scan->pid);
-	else if (err)
-		snprintf(why, room, "cannot read the memory of process %d: %s",
-			 (int)scan->pid, strerror(-err));
-	return err;
-}
-
-static void read_name(struct scan *scan)
-{
-	char path[64], name[64] = "";
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)scan->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
-	if (fd >= 0)
-		close(fd);
-	name[n > 0 ? n - 1 : 0] = '\0';
-	snprintf(scan->name, sizeof(scan->name), "%s", name);
-}
-
-/* From the stop to letting go. 0; or -errno and why. */
-static int search(struct scan *scan, char *why, size_t room)
-{
-	int err = open_process(scan, why, room);
-
-	if (err)
-		goto out;
-	read_name(scan);
-	layout_read(scan);
-	err = registers_scan(scan);
-	if (!err)
-		err = memory_scan(scan);
-	/* Killed, it goes even now; what was read last may have been nothing. */
-	if (!err && !process_lives(&scan->stopped))
-		err = -ESRCH;
-	if (err == -ESRCH) {
-		scan->gone = true;
-		err = 0;
-	}
-	if (err)
-		snprintf(why, room, "process %d: %s", (int)scan->pid, strerror(-err));
-out:
-	stopped_let_go(&scan->stopped);
-	scan->stopped_ns = now_ns() - scan->stopped.since;
-	return err;
-}
-
 static int run_scan(struct scan *scan, const struct options *given)
 {
+	pid_t pid = (pid_t)given->pid;
 	char why[512];
 	int status;
 
-	scan->pid = (pid_t)given->pid;
-	if (scan->pid == getpid())
+	if (pid == getpid())
 		return output_error("process %d is this very one: it cannot stop itself",
-				    (int)scan->pid);
-	status = prepare(scan, given);
+				    (int)pid);
+	status = scan_open(scan, (int)given->fd, (size_t)given->minimum, given->forms);
 	if (status)
 		return status;
-	scan->engine = engine_new(scan->table, found, memory_peek, scan);
-	scan->buffer = locked_new(SCAN_ROOM);
-	scan->peeked = locked_new(4096);
-	scan->findings = calloc(FINDINGS_MAX, sizeof(*scan->findings));
-	if (!scan->engine || !scan->buffer || !scan->peeked || !scan->findings)
-		return output_error("no memory: %s", strerror(errno));
-	if (search(scan, why, sizeof(why)))
+	if (scan_process(scan, pid, why, sizeof(why)))
 		return output_error("%s", why);
 	return report(scan);
-}
-
-static void close_scan(struct scan *scan)
-{
-	maps_free(&scan->maps);
-	engine_free(scan->engine);
-	if (scan->table)
-		undo_forget(scan->undo);
-	table_free(scan->table);
-	if (scan->buffer)
-		locked_free(scan->buffer, SCAN_ROOM);
-	if (scan->peeked)
-		locked_free(scan->peeked, 4096);
-	free(scan->findings);
-	if (scan->memory >= 0)
-		close(scan->memory);
-	if (scan->pagemap >= 0)
-		close(scan->pagemap);
-	lethe_wipe_thread();
 }
 
 int scan_verb(int argc, char **argv)
@@ -296,10 +135,8 @@ int scan_verb(int argc, char **argv)
 
 	output_parse(&argp, argc, argv, &given);
 	output_begin("scan");
-	/* Whoever may not read us as root may not otherwise. */
-	prctl(PR_SET_DUMPABLE, 0);
 	status = run_scan(&scan, &given);
 	status = output_end(status);
-	close_scan(&scan);
+	scan_close(&scan);
 	return status;
 }

@@ -14,6 +14,7 @@
  *	scan_registers.c	the same of registers
  *	scan_place.c	where an address lies
  *	scan_symbol.c	the same, in the file that is mapped there
+ *	scan_session.c	one secret, held against one process after the other
  *	scan_report.c	what was found, for a person and for programs
  */
 #ifndef LETHECTL_SCAN_H
@@ -282,6 +283,22 @@ int registers_scan(struct scan *scan);
 ssize_t memory_read(const struct scan *scan, uint64_t address, void *to, size_t length);
 /* For engine_new(). */
 int memory_peek(void *scan, uint64_t address);
+
+/* scan_session.c */
+/*
+ * Reads the secret from @fd, to its end, and makes ready to look for it in these @forms. 0;
+ * or an exit status, and output_error() has said why. scan_close() either way. Only one
+ * thread; this process is out of others' reach from here on (PR_SET_DUMPABLE).
+ */
+int scan_open(struct scan *scan, int fd, size_t minimum, unsigned int forms);
+/*
+ * Searches @pid, stopped for as long. What was found, and the maps, are in @scan until the
+ * next one. 0; or -errno and in @why a sentence.
+ */
+int scan_process(struct scan *scan, pid_t pid, char *why, size_t room);
+/* The same of scan->stopped, whose threads who calls has stopped, and lets go. */
+int scan_stopped(struct scan *scan, char *why, size_t room);
+void scan_close(struct scan *scan);
 
 /* scan_report.c: prints it, and gives the verdict. */
 int report(struct scan *scan);
