@@ -88,6 +88,15 @@ LETHECTL_TAP += $(SCAN_TAP)
 test-scan-all: $(SCAN_TAP)
 	@tests/tally.py $^
 
+# The page of lethectl verify, as text.
+REPORT_PY := tests/programs/report_samples.py
+REPORT_TAP := $(O)/tap/report-test.tap
+$(REPORT_TAP): tests/programs/report_test.py $(REPORT_PY) $(REPORT) .FORCE
+	$(call say,TEST,lethectl verify: its page)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(REPORT) >$@ || grep '^not ok\|^# ' $@ || true
+LETHECTL_TAP += $(REPORT_TAP)
+
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.
 PROGRAMS_TAP := $(FALLBACKS:%=$(O)/tap/programs-%.tap)
