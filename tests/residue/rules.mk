@@ -131,6 +131,7 @@ $(O)/tap/mainjob-hollow.tap: $(RESIDUE_TOOLS) $(RESIDUE_O)/hollow.so .FORCE
 		grep "FAIL.*copies left after.*private key"' >$@ || cat $@
 
 include tests/residue/peers/rules.mk
+include tests/residue/table/rules.mk
 
 .PHONY: test-residue-all
 test-residue-all: $(RESIDUE_TAP)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+#
+# table: the residue table, row by row. What a row program and its driver are made of.
+
+TABLE_O	:= $(RESIDUE_O)/table
+# A file of rows is in one of these two; then it is in tables_process.c, or _library.c.
+residue-row-src := rows_registers
+residue-row-tables := tables_process
+ROW_NAMES := residue-row
+ROW_PROGRAMS := $(ROW_NAMES:%=$(TABLE_O)/%)
+RESIDUE_TABLE := $(TABLE_O)/residue-table
+
+$(TABLE_O)/%.o: tests/residue/table/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Iuser/lethectl -c -o $@ $<
+
+$(TABLE_O)/%.o: tests/residue/table/%.cpp
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -Iuser/include -c -o $@ $<
+
+$(TABLE_O)/%.o: tests/residue/table/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# They call no malloc() of their own: --as-needed would leave it out. Bound at once: a
+# function that is bound when it is called leaves registers on the stack.
+row-obj = $(addprefix $(TABLE_O)/,$(addsuffix .o,row row_x86_64 $($(1)-tables) $($(1)-src)))
+$(foreach p,$(ROW_NAMES),$(eval $(TABLE_O)/$(p): $(call row-obj,$(p))))
+$(ROW_PROGRAMS): $(TABLE_O)/%: $(SELFTEST_REGISTERS) $(LIBRARIES)
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
+		-Wl,-rpath,'$$ORIGIN/../../../lib' -o $@ $(filter %.o,$^) -L$(O)/lib \
+		-Wl,--push-state,--no-as-needed -llethe-malloc -Wl,--pop-state -llethe \
+		$($*-libs) -pthread
+
+# With the parts of lethectl that search.
+TABLE_OBJ := $(addprefix $(TABLE_O)/,table.o measure.o actor.o)
+$(RESIDUE_TABLE): $(TABLE_OBJ) $$(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../../../lib' -o $@ \
+		$(filter %.o,$^) -L$(O)/lib -llethe $(PROBE_LIBS) -ljson-c -lutil -pthread
+
+.PHONY: residue-table
+residue-table: $(RESIDUE_TABLE) $(ROW_PROGRAMS)
+
+-include $(wildcard $(TABLE_O)/*.d)

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+/*
+ * residue-row: what needs no library but libc.
+ */
+#include "tables.h"
+
+const struct row *const row_tables[] = { rows_registers, NULL };
