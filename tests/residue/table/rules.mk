@@ -4,7 +4,7 @@
 
 TABLE_O	:= $(RESIDUE_O)/table
 # A file of rows is in one of these two; then it is in tables_process.c, or _library.c.
-residue-row-src := rows_registers
+residue-row-src := rows_registers rows_heap rows_text
 residue-row-tables := tables_process
 ROW_NAMES := residue-row
 ROW_PROGRAMS := $(ROW_NAMES:%=$(TABLE_O)/%)

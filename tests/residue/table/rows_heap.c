@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The heap's rows: blocks that are given back, moved, used again, or forgotten. The
+ * program calls malloc() and its like as any program does, and wipes none of its blocks:
+ * that they are gone is the heap's work.
+ */
+#include <stdlib.h>
+
+#include "row.h"
+
+#define BLOCK 256
+/* From a block that libc keeps in a list of its own to one that it would map. */
+#define GROWN_FROM 64
+#define GROWN_TO (512 * 1024)
+#define LARGE 4096
+#define SLICE 240
+#define SLICES 8
+
+static uint8_t *kept;
+
+static void *need(void *block)
+{
+	if (!block)
+		row_die("malloc");
+	return block;
+}
+
+/*
+ * At the near end, in the middle and at the far end: a heap writes its own notes over
+ * the beginning of what is freed. Byte by byte, so that no vector register is used.
+ */
+static void fill(volatile uint8_t *block, size_t length, const uint8_t *secret)
+{
+	for (size_t i = 0; i < ROW_SECRET; i++) {
+		block[i] = secret[i];
+		block[length / 2 + i] = secret[i];
+		block[length - ROW_SECRET + i] = secret[i];
+	}
+}
+
+static uint8_t *filled(size_t length, const uint8_t *secret)
+{
+	uint8_t *block = need(malloc(length));
+
+	fill(block, length, secret);
+	return block;
+}
+
+static void freed_inside(uint8_t *secret)
+{
+	free(filled(BLOCK, secret));
+}
+
+static void allocate(uint8_t *secret)
+{
+	kept = filled(BLOCK, secret);
+}
+
+static void free_after(const struct row *row)
+{
+	row_run(row);
+	free(kept);
+	kept = NULL;
+}
+
+/*
+ * A line that gets longer: there is always something behind the block, so it moves each
+ * time. Where it ends up it is wiped, as far as the program knows.
+ */
+static void grow(uint8_t *secret)
+{
+	uint8_t *block = filled(GROWN_FROM, secret), *behind[16];
+	size_t length, moved = 0;
+
+	for (length = 2 * GROWN_FROM; length <= GROWN_TO; length *= 2) {
+		behind[moved++] = need(malloc(GROWN_FROM));
+		block = need(realloc(block, length));
+	}
+	row_scrub(block, GROWN_TO);
+	free(block);
+	while (moved)
+		free(behind[--moved]);
+}
+
+/*
+ * A large block is freed, and calloc() cuts small ones out of it, with the secret's
+ * bytes under them and beside them. All of them live on: none may show what was there.
+ */
+static void reuse(uint8_t *secret)
+{
+	uint8_t *large = filled(LARGE, secret), *behind = need(malloc(BLOCK));
+	size_t i, j;
+
+	for (i = 0; i + SLICE <= LARGE; i += SLICE)
+		fill(large + i, SLICE, secret);
+	free(large);
+	for (i = 0; i < SLICES; i++) {
+		volatile uint8_t *slice = need(calloc(SLICE / 8, 8));
+
+		for (j = 0; j < SLICE; j++)
+			if (slice[j])
+				row_die("calloc() gave what is not zero");
+	}
+	free(behind);
+}
+
+const struct row rows_heap[] = {
+	{ .name = "heap freed inside", .where = "heap", .inside = freed_inside },
+	{ .name = "heap freed outside",
+	  .where = "heap",
+	  .inside = allocate,
+	  .around = free_after },
+	{ .name = "realloc grown", .where = "heap", .inside = grow },
+	{ .name = "calloc reuse", .where = "heap", .inside = reuse },
+	{ .name = "never freed under SCOPED_HEAP",
+	  .where = "heap",
+	  .inside = allocate,
+	  .options = { .flags = LETHE_SCOPED_HEAP } },
+	{ .name = NULL },
+};
