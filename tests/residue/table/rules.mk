@@ -6,7 +6,10 @@ TABLE_O	:= $(RESIDUE_O)/table
 # A file of rows is in one of these two; then it is in tables_process.c, or _library.c.
 residue-row-src := rows_registers rows_heap rows_text
 residue-row-tables := tables_process
-ROW_NAMES := residue-row
+residue-row-library-src := rows_crypto rows_tls rows_random rows_sodium rows_gcrypt
+residue-row-library-tables := tables_library
+residue-row-library-libs := -lssl -lcrypto -lsodium -lgcrypt
+ROW_NAMES := residue-row residue-row-library
 ROW_PROGRAMS := $(ROW_NAMES:%=$(TABLE_O)/%)
 RESIDUE_TABLE := $(TABLE_O)/residue-table
 
