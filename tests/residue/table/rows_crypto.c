@@ -4,6 +4,7 @@
  * program does: each result is checked, each object freed by the library's own call, each
  * buffer of the program's own wiped. Here libcrypto's; the others have files of their own.
  */
+#include <cpuid.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -15,6 +16,8 @@
 
 #define X25519_SIZE 32
 #define RSA_SIZE (2048 / 8)
+
+#define IN_USE "the cipher is in use, and what is merely locked can be read"
 
 static EVP_CIPHER_CTX *kept;
 
@@ -96,6 +99,20 @@ static void x25519_private(uint8_t *secret)
 	EVP_PKEY_free(peer);
 }
 
+/*
+ * Its code for these processors leaves what it computed on the stack; that for older ones
+ * does not, and then there is no control.
+ */
+static const char *no_adx(void)
+{
+	unsigned int a, b = 0, c, d;
+
+	__get_cpuid_count(7, 0, &a, &b, &c, &d);
+	return b & bit_ADX && b & bit_BMI2 ?
+		       NULL :
+		       "without ADX and BMI2 libcrypto leaves no shared secret";
+}
+
 static void x25519_shared(uint8_t *secret)
 {
 	EVP_PKEY *key = x25519_new(), *peer = x25519_new();
@@ -140,8 +157,7 @@ const struct row rows_crypto[] = {
 	{ .name = "libcrypto AES-GCM key schedule",
 	  .where = "heap",
 	  .inside = gcm,
-	  .clause = ROW_ON_MLOCK(
-		  "the cipher is in use, and what is merely locked can be read") },
+	  .clause = ROW_ON_MLOCK(IN_USE) },
 	{ .name = "X25519 private key",
 	  .where = "heap",
 	  .inside = x25519_private,
@@ -149,7 +165,8 @@ const struct row rows_crypto[] = {
 	{ .name = "X25519 shared secret",
 	  .where = "stack",
 	  .inside = x25519_shared,
-	  .source = ROW_MADE },
+	  .source = ROW_MADE,
+	  .cannot = no_adx },
 	{ .name = "RSA key generation",
 	  .where = "heap",
 	  .inside = rsa,
@@ -175,6 +192,10 @@ const struct row rows_crypto[] = {
 	  .inside = sodium_secretbox,
 	  .before = sodium_start,
 	  .source = ROW_MADE },
-	{ .name = "libgcrypt AES-GCM", .inside = gcrypt_gcm, .before = gcrypt_start },
+	{ .name = "libgcrypt AES-GCM",
+	  .where = "heap",
+	  .inside = gcrypt_gcm,
+	  .before = gcrypt_start,
+	  .clause = ROW_ON_MLOCK(IN_USE) },
 	{ .name = NULL },
 };
