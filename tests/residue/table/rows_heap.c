@@ -4,6 +4,7 @@
  * program calls malloc() and its like as any program does, and wipes none of its blocks:
  * that they are gone is the heap's work.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "row.h"
@@ -13,10 +14,13 @@
 #define GROWN_FROM 64
 #define GROWN_TO (512 * 1024)
 #define LARGE 4096
+/* More than a heap cuts from a page that others' blocks are in. */
+#define PAGES (40 * 1024)
 #define SLICE 240
-#define SLICES 8
+#define SLICES 12
 
-static uint8_t *kept;
+/* Two that outlive the section. */
+static uint8_t *kept, *kept_too;
 
 static void *need(void *block)
 {
@@ -54,13 +58,25 @@ static void freed_inside(uint8_t *secret)
 static void allocate(uint8_t *secret)
 {
 	kept = filled(BLOCK, secret);
+	kept_too = filled(PAGES, secret);
 }
 
+static void *free_elsewhere(void *block)
+{
+	free(block);
+	return NULL;
+}
+
+/* By the thread whose section it was, and by another. */
 static void free_after(const struct row *row)
 {
+	pthread_t thread;
+
 	row_run(row);
 	free(kept);
-	kept = NULL;
+	if (pthread_create(&thread, NULL, free_elsewhere, kept_too) ||
+	    pthread_join(thread, NULL))
+		row_die("a thread");
 }
 
 /*
@@ -69,9 +85,10 @@ static void free_after(const struct row *row)
  */
 static void grow(uint8_t *secret)
 {
-	uint8_t *block = filled(GROWN_FROM, secret), *behind[16];
+	uint8_t *block = need(realloc(NULL, GROWN_FROM)), *behind[16];
 	size_t length, moved = 0;
 
+	fill(block, GROWN_FROM, secret);
 	for (length = 2 * GROWN_FROM; length <= GROWN_TO; length *= 2) {
 		behind[moved++] = need(malloc(GROWN_FROM));
 		block = need(realloc(block, length));
@@ -83,17 +100,22 @@ static void grow(uint8_t *secret)
 }
 
 /*
- * A large block is freed, and calloc() cuts small ones out of it, with the secret's
- * bytes under them and beside them. All of them live on: none may show what was there.
+ * A large block is freed and many small ones, and calloc() makes small ones of them, with
+ * the secret's bytes under them and beside them. These live on: none may show what was
+ * there, and what is beside them is still in the heap.
  */
 static void reuse(uint8_t *secret)
 {
-	uint8_t *large = filled(LARGE, secret), *behind = need(malloc(BLOCK));
+	uint8_t *large = need(malloc(LARGE)), *small[SLICES];
 	size_t i, j;
 
 	for (i = 0; i + SLICE <= LARGE; i += SLICE)
 		fill(large + i, SLICE, secret);
+	for (i = 0; i < SLICES; i++)
+		small[i] = filled(SLICE, secret);
 	free(large);
+	while (i)
+		free(small[--i]);
 	for (i = 0; i < SLICES; i++) {
 		volatile uint8_t *slice = need(calloc(SLICE / 8, 8));
 
@@ -101,7 +123,6 @@ static void reuse(uint8_t *secret)
 			if (slice[j])
 				row_die("calloc() gave what is not zero");
 	}
-	free(behind);
 }
 
 const struct row rows_heap[] = {
