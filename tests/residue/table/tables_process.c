@@ -4,4 +4,4 @@
  */
 #include "tables.h"
 
-const struct row *const row_tables[] = { rows_registers, NULL };
+const struct row *const row_tables[] = { rows_registers, rows_stack, rows_ways, NULL };
