@@ -282,6 +282,9 @@ void actor_end(struct actor *actor)
 		kill(actor->searched, SIGKILL);
 	if (actor->pid > 0 && !actor->ended) {
 		kill(actor->pid, SIGKILL);
+		/* One that is stopped at its exit is not woken by that. */
+		if (actor->stopped)
+			ptrace(PTRACE_CONT, actor->pid, NULL, NULL);
 		waitpid(actor->pid, NULL, __WALL);
 	}
 	if (actor->tell >= 0)

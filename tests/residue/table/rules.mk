@@ -4,7 +4,7 @@
 
 TABLE_O	:= $(RESIDUE_O)/table
 # A file of rows is in one of these two; then it is in tables_process.c, or _library.c.
-residue-row-src := rows_registers rows_heap rows_text
+residue-row-src := rows_registers rows_stack rows_ways ways_exception fill rows_heap rows_text
 residue-row-tables := tables_process
 residue-row-library-src := rows_crypto rows_tls rows_random rows_sodium rows_gcrypt
 residue-row-library-tables := tables_library
@@ -32,7 +32,7 @@ $(TABLE_O)/%.o: tests/residue/table/%.S
 # function that is bound when it is called leaves registers on the stack.
 row-obj = $(addprefix $(TABLE_O)/,$(addsuffix .o,row row_x86_64 $($(1)-tables) $($(1)-src)))
 $(foreach p,$(ROW_NAMES),$(eval $(TABLE_O)/$(p): $(call row-obj,$(p))))
-$(ROW_PROGRAMS): $(TABLE_O)/%: $(SELFTEST_REGISTERS) $(LIBRARIES)
+$(ROW_PROGRAMS): $(TABLE_O)/%: $(SELFTEST_REGISTERS) $(PEERS_O)/rows_x86_64.o $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
 		-Wl,-rpath,'$$ORIGIN/../../../lib' -o $@ $(filter %.o,$^) -L$(O)/lib \

@@ -4,4 +4,5 @@
  */
 #include "tables.h"
 
-const struct row *const row_tables[] = { rows_registers, rows_heap, rows_text, NULL };
+const struct row *const row_tables[] = { rows_registers, rows_stack, rows_ways,
+					 rows_heap,      rows_text,  NULL };
