@@ -2,11 +2,13 @@
 /*
  * The heap's rows: blocks that are given back, moved, used again, or forgotten. The
  * program calls malloc() and its like as any program does, and wipes none of its blocks:
- * that they are gone is the heap's work.
+ * that they are gone is the heap's work. (A heap writes its own notes over the beginning of
+ * what is freed: the secret is in the middle and at the end too.)
  */
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "fill.h"
 #include "row.h"
 
 #define BLOCK 256
@@ -29,24 +31,11 @@ static void *need(void *block)
 	return block;
 }
 
-/*
- * At the near end, in the middle and at the far end: a heap writes its own notes over
- * the beginning of what is freed. Byte by byte, so that no vector register is used.
- */
-static void fill(volatile uint8_t *block, size_t length, const uint8_t *secret)
-{
-	for (size_t i = 0; i < ROW_SECRET; i++) {
-		block[i] = secret[i];
-		block[length / 2 + i] = secret[i];
-		block[length - ROW_SECRET + i] = secret[i];
-	}
-}
-
 static uint8_t *filled(size_t length, const uint8_t *secret)
 {
 	uint8_t *block = need(malloc(length));
 
-	fill(block, length, secret);
+	fill_memory(block, length, secret);
 	return block;
 }
 
@@ -88,7 +77,7 @@ static void grow(uint8_t *secret)
 	uint8_t *block = need(realloc(NULL, GROWN_FROM)), *behind[16];
 	size_t length, moved = 0;
 
-	fill(block, GROWN_FROM, secret);
+	fill_memory(block, GROWN_FROM, secret);
 	for (length = 2 * GROWN_FROM; length <= GROWN_TO; length *= 2) {
 		behind[moved++] = need(malloc(GROWN_FROM));
 		block = need(realloc(block, length));
@@ -110,7 +99,7 @@ static void reuse(uint8_t *secret)
 	size_t i, j;
 
 	for (i = 0; i + SLICE <= LARGE; i += SLICE)
-		fill(large + i, SLICE, secret);
+		fill_memory(large + i, SLICE, secret);
 	for (i = 0; i < SLICES; i++)
 		small[i] = filled(SLICE, secret);
 	free(large);
