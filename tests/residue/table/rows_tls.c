@@ -2,10 +2,13 @@
 /*
  * libssl's row: a TLS 1.3 handshake with a new key and certificate, and a record each way,
  * both ends in one section and nothing between them but memory. Told are the server's
- * private key, and what the handshake made, as SSL_CTX_set_keylog_callback(3) gives it out
- * for Wireshark.
+ * private key; the secrets that the handshake made, as SSL_CTX_set_keylog_callback(3) gives
+ * them out for Wireshark, with the keys that follow from them for the records; and what a
+ * later connection would be resumed by.
  */
 #include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -14,12 +17,40 @@
 #include "rows_crypto.h"
 
 #define SCALAR 32
+#define KEY 32
 #define TRAFFIC_MAX 64
 #define HELLO "a record"
 
 static int value_of(char digit)
 {
 	return digit <= '9' ? digit - '0' : digit - 'a' + 10;
+}
+
+/* RFC 8446, section 7.3, with the hash of TLS_AES_256_GCM_SHA384. */
+static void reveal_record_key(uint8_t *traffic, size_t length)
+{
+	char digest[] = "SHA384", prefix[] = "tls13 ", label[] = "key";
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, traffic, length),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_PREFIX, prefix,
+						  strlen(prefix)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_LABEL, label,
+						  strlen(label)),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS13-KDF", NULL);
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+	uint8_t key[KEY];
+
+	if (!ctx || EVP_KDF_derive(ctx, key, sizeof(key), params) != 1)
+		row_die("the key of the records");
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	row_reveal(key, sizeof(key));
+	row_scrub(key, sizeof(key));
 }
 
 /* A label, what the client made up for all to see, and the secret, in hex. */
@@ -33,6 +64,8 @@ static void reveal_traffic(const SSL *ssl, const char *line)
 	for (; hex[0] && hex[1] && length < TRAFFIC_MAX; hex += 2)
 		traffic[length++] = (uint8_t)(value_of(hex[0]) << 4 | value_of(hex[1]));
 	row_reveal(traffic, length);
+	if (strstr(line, "_TRAFFIC_SECRET_0 "))
+		reveal_record_key(traffic, length);
 	row_scrub(traffic, sizeof(traffic));
 }
 
@@ -47,6 +80,18 @@ static void reveal_private(EVP_PKEY *key)
 	BN_clear_free(number);
 	row_reveal(private, sizeof(private));
 	row_scrub(private, sizeof(private));
+}
+
+static void reveal_session(const SSL *ssl)
+{
+	uint8_t master[SSL_MAX_MASTER_KEY_LENGTH];
+	size_t length = SSL_SESSION_get_master_key(SSL_get_session(ssl), master,
+						   sizeof(master));
+
+	if (!length)
+		row_die("the session");
+	row_reveal(master, length);
+	row_scrub(master, sizeof(master));
 }
 
 static X509 *certify(EVP_PKEY *key)
@@ -71,7 +116,8 @@ static SSL_CTX *new_ctx(const SSL_METHOD *method)
 {
 	SSL_CTX *ctx = SSL_CTX_new(method);
 
-	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION))
+	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) ||
+	    !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_256_GCM_SHA384"))
 		row_die("no SSL_CTX");
 	return ctx;
 }
@@ -157,6 +203,7 @@ void tls_handshake(uint8_t *secret)
 	shake_hands(server, client);
 	send_record(client, server);
 	send_record(server, client);
+	reveal_session(client);
 	if (SSL_shutdown(client) < 0 || SSL_shutdown(server) < 0)
 		row_die("the connection did not end");
 	SSL_free(server);
