@@ -49,4 +49,20 @@ $(RESIDUE_TABLE): $(TABLE_OBJ) $$(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
 .PHONY: residue-table
 residue-table: $(RESIDUE_TABLE) $(ROW_PROGRAMS)
 
+# All rows on each fallback; and that each would notice.
+TABLE_TAP := $(O)/tap/residue-table.tap
+HOLLOW_TAP := $(O)/tap/residue-hollow.tap
+RESIDUE_TAP += $(TABLE_TAP) $(HOLLOW_TAP)
+
+$(TABLE_TAP): $(RESIDUE_TABLE) $(ROW_PROGRAMS) .FORCE
+	$(call say,TEST,residue/table)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(RESIDUE_TABLE) $(ROW_PROGRAMS) >$@ || grep '^not ok\|^Bail' $@ || true
+
+$(HOLLOW_TAP): $(RESIDUE_TABLE) $(ROW_PROGRAMS) $(RESIDUE_O)/hollow.so .FORCE
+	$(call say,TEST,residue/table: without protection)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(RESIDUE_TABLE) --backend mlock --hollow $(abspath $(RESIDUE_O)/hollow.so) \
+		$(ROW_PROGRAMS) >$@ || grep '^not ok\|^Bail' $@ || true
+
 -include $(wildcard $(TABLE_O)/*.d)
