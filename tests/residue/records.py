@@ -84,9 +84,9 @@ class Record:
         if not self.control:
             return 'its control found nothing'
         if self.copies and self.base == 'kmod':
-            return f'{self.copies} copies on the module'
+            return f'copies on the module: {self.copies}'
         if self.copies and not self.why:
-            return f'{self.copies} copies, and no clause on why'
+            return f'copies: {self.copies}, and no clause on why'
         return None
 
     @property
