@@ -63,8 +63,8 @@ KERNEL_PROGRAMS := $(KERNEL_TESTS:%=$(RESIDUE_O)/%)
 # And this one, in the virtual machine.
 HIBERNATE_TEST := $(RESIDUE_O)/hibernate_test
 
-.PHONY: residue
-residue: $(RESIDUE_PROGRAMS)
+.PHONY: residue-programs
+residue-programs: $(RESIDUE_PROGRAMS)
 
 $(RESIDUE_O)/%.o: tests/residue/%.c
 	$(call say,CC,$<)

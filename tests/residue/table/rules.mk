@@ -11,6 +11,10 @@ residue-row-library-tables := tables_library
 residue-row-library-libs := -lssl -lcrypto -lsodium -lgcrypt
 ROW_NAMES := residue-row residue-row-library
 ROW_PROGRAMS := $(ROW_NAMES:%=$(TABLE_O)/%)
+# For the driver's own test.
+residue-row-wrong-src := fill
+residue-row-wrong-tables := rows_wrong
+ROW_WRONG := $(TABLE_O)/residue-row-wrong
 RESIDUE_TABLE := $(TABLE_O)/residue-table
 
 $(TABLE_O)/%.o: tests/residue/table/%.c
@@ -31,8 +35,8 @@ $(TABLE_O)/%.o: tests/residue/table/%.S
 # They call no malloc() of their own: --as-needed would leave it out. Bound at once: a
 # function that is bound when it is called leaves registers on the stack.
 row-obj = $(addprefix $(TABLE_O)/,$(addsuffix .o,row row_x86_64 $($(1)-tables) $($(1)-src)))
-$(foreach p,$(ROW_NAMES),$(eval $(TABLE_O)/$(p): $(call row-obj,$(p))))
-$(ROW_PROGRAMS): $(TABLE_O)/%: $(SELFTEST_REGISTERS) $(PEERS_O)/rows_x86_64.o $(LIBRARIES)
+$(foreach p,$(ROW_NAMES) $(notdir $(ROW_WRONG)),$(eval $(TABLE_O)/$(p): $(call row-obj,$(p))))
+$(ROW_PROGRAMS) $(ROW_WRONG): $(TABLE_O)/%: $(SELFTEST_REGISTERS) $(PEERS_O)/rows_x86_64.o $(LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now \
 		-Wl,-rpath,'$$ORIGIN/../../../lib' -o $@ $(filter %.o,$^) -L$(O)/lib \
@@ -48,5 +52,32 @@ $(RESIDUE_TABLE): $(TABLE_OBJ) $$(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
 
 .PHONY: residue-table
 residue-table: $(RESIDUE_TABLE) $(ROW_PROGRAMS)
+
+# All rows on each fallback; and that each would notice.
+TABLE_TAP := $(O)/tap/residue-table.tap
+HOLLOW_TAP := $(O)/tap/residue-hollow.tap
+RESIDUE_TAP += $(TABLE_TAP) $(HOLLOW_TAP) $(addprefix $(O)/tap/residue-,judge.tap records.tap)
+
+$(TABLE_TAP): $(RESIDUE_TABLE) $(ROW_PROGRAMS) .FORCE
+	$(call say,TEST,residue/table)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(RESIDUE_TABLE) $(ROW_PROGRAMS) >$@ || grep '^not ok\|^Bail' $@ || true
+
+$(HOLLOW_TAP): $(RESIDUE_TABLE) $(ROW_PROGRAMS) $(RESIDUE_O)/hollow.so .FORCE
+	$(call say,TEST,residue/table: without protection)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(RESIDUE_TABLE) --backend mlock --hollow $(abspath $(RESIDUE_O)/hollow.so) \
+		$(ROW_PROGRAMS) >$@ || grep '^not ok\|^Bail' $@ || true
+
+# What is judged wrong where it is.
+$(O)/tap/residue-judge.tap: tests/residue/table/judge_test.py $(RESIDUE_TABLE) $(ROW_WRONG) .FORCE
+	$(call say,TEST,residue/table: its judgement)
+	$(Q)mkdir -p $(@D)
+	$(Q)python3 -B $< $(TABLE_O) >$@ || grep '^not ok\|^# ' $@ || true
+
+$(O)/tap/residue-records.tap: tests/residue/records_test.py .FORCE
+	$(call say,TEST,residue/table.py)
+	$(Q)mkdir -p $(@D)
+	$(Q)python3 -B $< >$@ || grep '^not ok\|^# ' $@ || true
 
 -include $(wildcard $(TABLE_O)/*.d)
