@@ -21,15 +21,23 @@
 
 #define ALL_FORMS ((1U << NR_FORMS) - 1)
 
-/* What was found of one secret, added to what was of others. */
+/*
+ * What was found of one secret, added to what was of others. What the kernel keeps of the
+ * process's registers is other rows'.
+ */
 static void add(const struct scan *scan, const struct known *row, struct cell *cell)
 {
 	char place[320];
 	size_t i, used;
 
+	cell->copies += scan->nr_found;
 	for (i = 0; i < scan->nr_findings; i++) {
 		const struct finding *finding = &scan->findings[i];
 
+		if (!strcmp(finding->place.kind, "kernel")) {
+			cell->copies--;
+			continue;
+		}
 		snprintf(place, sizeof(place), "%s %s", finding->place.kind,
 			 finding->place.where);
 		cell->there += !*row->where || strstr(place, row->where);
@@ -39,7 +47,6 @@ static void add(const struct scan *scan, const struct known *row, struct cell *c
 			sprintf(cell->where + used, "%s%s (%s)", used ? "; " : "",
 				finding->place.where, finding->run.pattern->what);
 	}
-	cell->copies += scan->nr_found;
 }
 
 static bool search_for(const struct known *row, struct actor *actor,
