@@ -21,8 +21,10 @@
 #define SLICE 240
 #define SLICES 12
 
-/* Two that outlive the section. */
+/* What was there before the section, and what outlives it. */
+static uint8_t *ordinary;
 static uint8_t *kept, *kept_too;
+static volatile uint8_t *reused[SLICES];
 
 static void *need(void *block)
 {
@@ -39,9 +41,17 @@ static uint8_t *filled(size_t length, const uint8_t *secret)
 	return block;
 }
 
+static void allocate_before(void)
+{
+	ordinary = need(malloc(GROWN_FROM));
+}
+
+/* Its own; and one that is no secret memory, but has been written to. */
 static void freed_inside(uint8_t *secret)
 {
 	free(filled(BLOCK, secret));
+	fill_memory(ordinary, GROWN_FROM, secret);
+	free(ordinary);
 }
 
 static void allocate(uint8_t *secret)
@@ -69,12 +79,12 @@ static void free_after(const struct row *row)
 }
 
 /*
- * A line that gets longer: there is always something behind the block, so it moves each
+ * Something that gets longer: there is always something behind the block, so it moves each
  * time. Where it ends up it is wiped, as far as the program knows.
  */
-static void grow(uint8_t *secret)
+static void grow_from(uint8_t *block, const uint8_t *secret)
 {
-	uint8_t *block = need(realloc(NULL, GROWN_FROM)), *behind[16];
+	uint8_t *behind[16];
 	size_t length, moved = 0;
 
 	fill_memory(block, GROWN_FROM, secret);
@@ -86,6 +96,12 @@ static void grow(uint8_t *secret)
 	free(block);
 	while (moved)
 		free(behind[--moved]);
+}
+
+static void grow(uint8_t *secret)
+{
+	grow_from(need(realloc(NULL, GROWN_FROM)), secret);
+	grow_from(ordinary, secret);
 }
 
 /*
@@ -106,21 +122,26 @@ static void reuse(uint8_t *secret)
 	while (i)
 		free(small[--i]);
 	for (i = 0; i < SLICES; i++) {
-		volatile uint8_t *slice = need(calloc(SLICE / 8, 8));
-
+		reused[i] = need(calloc(SLICE / 8, 8));
 		for (j = 0; j < SLICE; j++)
-			if (slice[j])
+			if (reused[i][j])
 				row_die("calloc() gave what is not zero");
 	}
 }
 
 const struct row rows_heap[] = {
-	{ .name = "heap freed inside", .where = "heap", .inside = freed_inside },
+	{ .name = "heap freed inside",
+	  .where = "heap",
+	  .inside = freed_inside,
+	  .before = allocate_before },
 	{ .name = "heap freed outside",
 	  .where = "heap",
 	  .inside = allocate,
 	  .around = free_after },
-	{ .name = "realloc grown", .where = "heap", .inside = grow },
+	{ .name = "realloc grown",
+	  .where = "heap",
+	  .inside = grow,
+	  .before = allocate_before },
 	{ .name = "calloc reuse", .where = "heap", .inside = reuse },
 	{ .name = "never freed under SCOPED_HEAP",
 	  .where = "heap",

@@ -20,7 +20,7 @@
 static void take_words(uint64_t words[ROW_SECRET / 8], const uint8_t *secret)
 {
 	for (size_t i = 0; i < ROW_SECRET; i++)
-		words[i / 8] = words[i / 8] << 8 | secret[i];
+		words[i / 8] = (i % 8 ? words[i / 8] << 8 : 0) | secret[i];
 }
 
 static void print(uint8_t *secret)
