@@ -100,21 +100,20 @@ class Record:
         return f'{self.row}, {self.backend}, {self.where}'
 
 
-class Unreadable(Exception):
-    """What is taken for a record and is none."""
+class TableError(Exception):
+    """What is taken for a record and is none; or cannot be asked."""
 
 
 def place(path):
     """Where a suite ran, by the name of its results."""
-    kernel = next((name for name in sorted(KERNELS, key=len, reverse=True)
-                   if path.stem.endswith(f'-{name}')), None)
+    kernel = next((name for name in KERNELS if path.stem.endswith(f'-{name}')), None)
     return kernel if path.stem.startswith('vm-') and kernel else NATIVE
 
 
 def _record(line, where):
     fields = line.split('\t')
     if len(fields) != 7 or not all(map(str.isdigit, fields[3:6])):
-        raise Unreadable(f'no record: {line!r}')
+        raise TableError(f'no record: {line!r}')
     row, backend = fields[1:3]
     return Record(row, where, backend, *map(int, fields[3:6]), fields[6])
 

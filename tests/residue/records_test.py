@@ -131,7 +131,7 @@ def malformed():
         documents = whole()
         documents['more'] = [wrong]
         with files(documents) as paths:
-            selftest.raises(records.Unreadable, records.read, paths)
+            selftest.raises(records.TableError, records.read, paths)
 
 
 def places():
@@ -144,7 +144,9 @@ def places():
 
 def document_of(documents):
     """A README.md with the table of these."""
-    return f'before\n{table.BEGIN}\n{call(documents, "--readme")[1]}{table.END}\nafter\n'
+    lines = [text for text in call(documents, '--readme')[1].splitlines()
+             if not text.startswith('WRONG')]
+    return '\n'.join(['before', table.BEGIN, *lines, table.END, 'after', ''])
 
 
 def checked(documents, text):
@@ -154,6 +156,7 @@ def checked(documents, text):
         readme.flush()
         status, said, _ = call(documents, '--check', readme.name)
     selftest.equal(said.count('\nok ') + said.count('\nnot ok '), 2)
+    selftest.equal('\nnot ok ' in said, status == 1)
     return status
 
 
@@ -167,10 +170,28 @@ def readme():
     selftest.equal([checked(documents, text) for documents in
                     (otherwise, whole(), replaced(ROW, 'kmod', ''))], [1, 1, 1])
     first = next(one for one in text.split('\n') if one.startswith(f'| {ROW} |'))
+    last = text.partition(f'\n{table.END}')[0].rpartition('\n')[2]
     for wrong in (text.replace(first + '\n', ''), text.replace(ROW, 'registers'),
                   text.replace(first, first.replace('| 0 |', '| 1 |', 1)),
+                  text.replace('<sup>1</sup>', '<sup>2</sup>', 1),
+                  text.replace(f'{last}\n', ''),
                   text.replace(table.BEGIN, ''), 'no table'):
-        selftest.equal(checked(told, wrong), 1)
+        selftest.equal((checked(told, wrong), wrong != text), (1, True))
+    gap = replaced(ROW, 'kmod', '')
+    selftest.equal(checked(gap, document_of(gap)), 1)
+
+
+def written():
+    """--write puts it between the markers, and touches nothing else; --check then holds"""
+    with tempfile.NamedTemporaryFile('w+', suffix='.md', encoding='utf-8') as document:
+        document.write(f'one\n{table.BEGIN}\nold\n{table.END}\ntwo\n')
+        document.flush()
+        selftest.equal(call(whole(), '--write', document.name)[0], 0)
+        text = Path(document.name).read_text(encoding='utf-8')
+        selftest.equal(call(whole(), '--check', document.name)[0], 0)
+    before, _, rest = text.partition(f'{table.BEGIN}\n')
+    selftest.equal((before, rest.partition(f'{table.END}\n')[2], '\nold\n' in text),
+                   ('one\n', 'two\n', False))
 
 
 def complete():
@@ -187,4 +208,4 @@ def complete():
 
 if __name__ == '__main__':
     sys.exit(selftest.run([no_gap, judged, explained, absent, missing_row, malformed,
-                           places, readme, complete]))
+                           places, readme, written, complete]))

@@ -4,6 +4,7 @@
 
 	O=build table.py [TAP...]		print it, and write O/residue.tsv
 	O=build table.py --readme [TAP...]	for README.md, between its two markers
+	O=build table.py --write README.md [TAP...]	put it there
 	O=build table.py --check README.md [TAP...]	a KTAP document: is that so?
 
 Without TAP, all of O/tap. It measures nothing itself. Exit status 1, and the sentence:
@@ -142,13 +143,30 @@ def essence(line):
     return [name.strip(), *map(kind, cells)]
 
 
-def differences(found, document):
-    """What is said there and is not so, in sentences."""
+def between(document):
+    """A document's lines, and from where to where they are the table; or None."""
     lines = document.read_text(encoding='utf-8').splitlines()
     if BEGIN not in lines or END not in lines:
+        return lines, None
+    return lines, slice(lines.index(BEGIN) + 1, lines.index(END))
+
+
+def write(found, document):
+    """Put the table between its markers."""
+    lines, where = between(document)
+    if not where:
+        raise records.TableError(f'{document} has no lines {BEGIN} and {END}')
+    lines[where] = ['', *markdown(found), '']
+    document.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+
+
+def differences(found, document):
+    """What is said there and is not so, in sentences."""
+    lines, where = between(document)
+    if not where:
         yield f'{document} has no lines {BEGIN} and {END}'
         return
-    said = [line for line in lines[lines.index(BEGIN) + 1:lines.index(END)] if line]
+    said = [line for line in lines[where] if line]
     measured = [line for line in markdown(found) if line]
     if len(said) != len(measured):
         yield f'it has {len(said)} lines between its markers, and not {len(measured)}'
@@ -164,25 +182,29 @@ def check(found, faults, document):
     print(tap.write([
         (not faults, 'each row is measured: 0 copies on the module, none unexplained, '
          'every control above 0', faults),
-        (not wrong, f'{document}: its residue table is so (table.py --readme)', wrong),
+        (not wrong, f'{document}: its residue table is so (table.py --write)', wrong),
     ]), end='')
     return 1 if faults or wrong else 0
 
 
 def main(words):
     """As the module's comment says."""
-    document = readme = None
-    if words[:1] == ['--check']:
-        document, words = Path(words[1]), words[2:]
-    elif words[:1] == ['--readme']:
-        readme, words = True, words[1:]
+    verb, document = None, None
+    if words and words[0].startswith('--'):
+        verb, *words = words
+    if verb in ('--check', '--write'):
+        document, *words = Path(words[0]), *words[1:]
+    elif verb not in (None, '--readme'):
+        raise records.TableError(f'no option {verb}: there is --readme, --write, --check')
     found = records.read([Path(word) for word in words]
                          or sorted((BUILD / 'tap').glob('*.tap')))
     faults = list(records.faults(found))
-    if document:
+    if verb == '--check':
         return check(found, faults, document)
-    if readme:
+    if verb == '--readme':
         print('\n'.join(markdown(found)))
+    elif verb == '--write':
+        write(found, document)
     else:
         write_tsv(found, BUILD / 'residue.tsv')
         print('\n'.join(terminal(found)))
@@ -194,6 +216,6 @@ def main(words):
 if __name__ == '__main__':
     try:
         sys.exit(main(sys.argv[1:]))
-    except (records.Unreadable, OSError, IndexError) as error:
+    except (records.TableError, OSError, IndexError) as error:
         print(f'table.py: {error}', file=sys.stderr)
         sys.exit(2)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -24,7 +25,7 @@
 #include "scan.h"
 
 /* A thousand times what it takes, where nothing is emulated. */
-#define PATIENCE 120000000000ULL
+#define PATIENCE 120U
 /* What the ABI has a program started with. */
 #define MXCSR_INITIAL 0x1f80
 #define X87_CONTROL_INITIAL 0x37f
@@ -37,7 +38,7 @@ static bool fail(char *why, size_t room, const char *what)
 
 static void pause_a_moment(void)
 {
-	const struct timespec moment = { .tv_nsec = 500000 };
+	const struct timespec moment = { .tv_nsec = 1000000 };
 
 	nanosleep(&moment, NULL);
 }
@@ -109,6 +110,9 @@ static void become(const struct known *row, const char *backend, const char *hol
 {
 	if (dup2(in, 0) < 0 || dup2(2, 1) < 0 || dup2(tell, 3) < 0)
 		_exit(1);
+	/* Never is one left behind, or waited for in vain. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(PATIENCE);
 	if (backend)
 		setenv("LETHE_BACKEND", backend, 1);
 	if (hollow)
@@ -166,7 +170,7 @@ static bool until_still(struct actor *actor, char *why, size_t room)
 			if (call_of(actor->searched) == SYS_pause)
 				return true;
 		}
-		if (now_ns() - begun > PATIENCE) {
+		if (now_ns() - begun > PATIENCE * 1000000000ULL) {
 			snprintf(why, room, "it does not come to its end");
 			return false;
 		}

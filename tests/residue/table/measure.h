@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "row.h"
 
@@ -32,15 +33,25 @@ struct cell {
 	char where[512];
 };
 
+/* A cell that is being measured, in a process of its own: they are so at once. */
+struct measuring {
+	pid_t pid;
+	int from;
+};
+
 /**
- * measure() - run a row once
+ * measure_begin() - run a row once
  * @backend: LETHE_BACKEND there; NULL: plainly
  * @hollow: what is preloaded, or NULL
+ */
+void measure_begin(struct measuring *measuring, const struct known *row,
+		   const char *backend, const char *hollow);
+/**
+ * measure_end() - wait for it
  * @why: what went wrong
  *
  * Return: true, and @cell; else it could not be measured, which is never a clean cell.
  */
-bool measure(const struct known *row, const char *backend, const char *hollow,
-	     struct cell *cell, char *why, size_t room);
+bool measure_end(struct measuring *measuring, struct cell *cell, char *why, size_t room);
 
 #endif /* RESIDUE_MEASURE_H */

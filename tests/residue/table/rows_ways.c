@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fill.h"
@@ -91,14 +93,21 @@ static void cancel_thread(const struct row *row)
 	pthread_join(thread, NULL);
 }
 
+/* In a frame of its own too: what unwinds it runs below, and overwrites what is there. */
 static void end_thread(uint8_t *secret)
 {
+	uint8_t frame[1024];
+
+	fill_memory(frame, sizeof(frame), secret);
 	fill_frame(secret);
 	pthread_exit(NULL);
 }
 
 static void wait_for_cancel(uint8_t *secret)
 {
+	uint8_t frame[1024];
+
+	fill_memory(frame, sizeof(frame), secret);
 	fill_frame(secret);
 	sem_post(&ready);
 	for (;;)
@@ -142,9 +151,12 @@ static void fork_beside(const struct row *row)
 	begin_thread(row);
 	while (sem_wait(&ready))
 		;
-	child = fork();
-	if (!child)
+	/* Past libc and the library: what the kernel itself keeps from a child. */
+	child = (pid_t)syscall(SYS_fork);
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		row_stop();
+	}
 	if (child < 0)
 		row_die("fork");
 	row_child(child);

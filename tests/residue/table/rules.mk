@@ -43,9 +43,11 @@ $(ROW_PROGRAMS) $(ROW_WRONG): $(TABLE_O)/%: $(SELFTEST_REGISTERS) $(PEERS_O)/row
 		-Wl,--push-state,--no-as-needed -llethe-malloc -Wl,--pop-state -llethe \
 		$($*-libs) -pthread
 
-# With the parts of lethectl that search.
+# With the parts of lethectl that search, and what these print and undo by.
+SCAN_PARTS := $(filter $(addprefix $(LIB_O)/lethectl/,scan_%.o output.o terminal.o undo.o files.o), \
+	$(CTL_OBJ))
 TABLE_OBJ := $(addprefix $(TABLE_O)/,table.o measure.o actor.o)
-$(RESIDUE_TABLE): $(TABLE_OBJ) $$(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
+$(RESIDUE_TABLE): $(TABLE_OBJ) $(SCAN_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../../../lib' -o $@ \
 		$(filter %.o,$^) -L$(O)/lib -llethe $(PROBE_LIBS) -ljson-c -lutil -pthread

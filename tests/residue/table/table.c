@@ -125,32 +125,48 @@ static void notice(const struct known *row, unsigned int backend,
 	       row->name, names[backend], (unsigned long long)cell->copies);
 }
 
-static void run_row(const struct known *row, const bool *on)
+/* A row's cells, once measured; the last is the control. */
+static void judge_row(const struct known *row, const bool *on,
+		      struct measuring *measuring)
 {
-	char why[512] = "", why_plain[512] = "";
+	char why[512], why_plain[512];
 	struct cell plain, cell;
-	bool control = false;
+	bool control, good;
 
-	if (!*row->cannot) {
-		control = measure(row, NULL, NULL, &plain, why_plain, sizeof(why_plain));
-		if (control)
-			tap_note("%s, plainly: %s", row->name,
-				 *plain.where ? plain.where : "nothing");
-	}
+	control = measure_end(&measuring[ROW_BACKENDS], &plain, why_plain,
+			      sizeof(why_plain));
+	if (control)
+		tap_note("%s, plainly: %s", row->name,
+			 *plain.where ? plain.where : "nothing");
 	for (unsigned int i = 0; i < ROW_BACKENDS; i++) {
 		if (!on[i])
 			continue;
-		if (*row->cannot)
-			tap_skip(row->cannot, "%s, %s", row->name, names[i]);
-		else if (!control)
+		good = measure_end(&measuring[i], &cell, why, sizeof(why));
+		if (!control)
 			tap_ok(false, "%s, plainly: %s", row->name, why_plain);
-		else if (!measure(row, names[i], hollow, &cell, why, sizeof(why)))
+		else if (!good)
 			tap_ok(false, "%s, %s: %s", row->name, names[i], why);
 		else if (hollow)
 			notice(row, i, &plain, &cell);
 		else
 			judge(row, i, &plain, &cell);
 	}
+}
+
+static void run_row(const struct known *row, const bool *on)
+{
+	struct measuring measuring[ROW_BACKENDS + 1];
+
+	for (unsigned int i = 0; i < ROW_BACKENDS; i++) {
+		if (on[i] && *row->cannot)
+			tap_skip(row->cannot, "%s, %s", row->name, names[i]);
+		else if (on[i])
+			measure_begin(&measuring[i], row, names[i], hollow);
+	}
+	if (*row->cannot)
+		return;
+	measure_begin(&measuring[ROW_BACKENDS], row, NULL, NULL);
+	judge_row(row, on, measuring);
 }
 
 int main(int argc, char **argv)
