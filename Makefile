@@ -90,7 +90,8 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
+	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP) \
+	  $(README_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
@@ -119,6 +120,10 @@ test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
 .PHONY: test-vm-all
 test-vm-all: $(VM_TAP)
 	@tests/tally.py $^
+
+.PHONY: residue
+residue: deps-test ## The residue table: each row on each backend, here and in the virtual machine
+	$(again) residue-all
 
 .PHONY: residue-peers
 residue-peers: deps-test ## Where other ways to protect a secret leave residue

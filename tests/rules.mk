@@ -8,6 +8,8 @@
 #			this kernel too, where an older one may differ from the host's
 #	vm-ram		all of RAM searched; without slub_debug, which wipes memory
 #			itself and could hide a missing wipe
+#	vm-rows		the rows of the residue table that a process can be asked for, on
+#			the module and on the fallbacks
 #	vm-bare		no module, no memfd_secret, and KASLR: what is left is mlock
 #	vm-large	6 GiB, mapped by 1 GiB entries that have to be split, but
 #			never to 4 KiB
@@ -24,7 +26,7 @@
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
-VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
+VM_SUITES := vm-module vm-library vm-ram vm-rows vm-bare vm-large vm-mainjob vm-unload \
 	vm-probes vm-check vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
@@ -61,6 +63,10 @@ vm-ram-options := $(with-module) --no-slub-debug --mem 256 \
 	--append randomize_kstack_offset=off
 vm-ram-programs := $(VM_PROGRAMS) \
 	$(foreach p,$(RESIDUE_VM_TESTS),$(then) $(p))
+
+# Memory is searched as a process has it, which slub_debug has no part in.
+vm-rows-options := $(with-module) --no-slub-debug --timeout 600
+vm-rows-programs := $(RESIDUE_TABLE) $(ROW_PROGRAMS)
 
 vm-bare-options := --no-secretmem --kaslr
 vm-bare-programs := $(firstword $(FALLBACK_PROGRAMS)) \
@@ -123,6 +129,7 @@ vm-restart-programs := $(ENDING_TEST) restart
 vm-panic-programs := $(ENDING_TEST) panic
 
 define vm-rules
+$$(O)/tap/vm-rows-$(1).tap: $$(RESIDUE_TABLE) $$(ROW_PROGRAMS)
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
 $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
@@ -168,6 +175,24 @@ $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 	$(call say,TEST,vm harness)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)for test in $(VM_SELF_TESTS); do python3 -B $$test >>$@ || grep -v '^ok' $@; done
+
+# The residue table: the suites that have rows of it, and what they say together. Where
+# not all kernels are chosen, it is a part of the table, and README.md is not held to that.
+RECORD_SUITES := vm-rows vm-residue vm-fallback vm-ram vm-swap vm-unload vm-hibernate
+RECORD_TAP := $(TABLE_TAP) $(KERNEL_TAP) \
+	$(filter $(O)/tap/residue-core_test.tap,$(RESIDUE_TAP)) \
+	$(filter $(foreach s,$(RECORD_SUITES) vm-bochs,$(O)/tap/$(s)-%.tap),$(VM_TAP))
+residue-records = $(Q)O=$(O) python3 -B tests/residue/table.py
+
+README_TAP := $(if $(filter all,$(KERNEL)),$(O)/tap/residue-readme.tap)
+$(README_TAP): $(RECORD_TAP) README.md .FORCE
+	$(call say,TEST,residue/README.md)
+	$(residue-records) --check README.md $(RECORD_TAP) >$@ || grep -v '^ok' $@
+
+.PHONY: residue-all
+residue-all: $(RECORD_TAP)
+	$(call say,TABLE,$(O)/residue.tsv)
+	$(residue-records) $^; table=$$?; tests/tally.py $^ && exit $$table
 
 .PHONY: run-guest
 run-guest: $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(RESIDUE_PROGRAMS)

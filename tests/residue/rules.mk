@@ -63,8 +63,8 @@ KERNEL_PROGRAMS := $(KERNEL_TESTS:%=$(RESIDUE_O)/%)
 # And this one, in the virtual machine.
 HIBERNATE_TEST := $(RESIDUE_O)/hibernate_test
 
-.PHONY: residue
-residue: $(RESIDUE_PROGRAMS)
+.PHONY: residue-programs
+residue-programs: $(RESIDUE_PROGRAMS)
 
 $(RESIDUE_O)/%.o: tests/residue/%.c
 	$(call say,CC,$<)
@@ -131,6 +131,7 @@ $(O)/tap/mainjob-hollow.tap: $(RESIDUE_TOOLS) $(RESIDUE_O)/hollow.so .FORCE
 		grep "FAIL.*copies left after.*private key"' >$@ || cat $@
 
 include tests/residue/peers/rules.mk
+include tests/residue/table/rules.mk
 
 .PHONY: test-residue-all
 test-residue-all: $(RESIDUE_TAP)
