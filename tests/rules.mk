@@ -91,6 +91,8 @@ vm-swap-programs := $(PRESSURE_TEST)
 
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
+# Without slub_debug, as vm-ram: all of RAM is searched here too.
+vm-unload-options := --no-slub-debug
 vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
 
 # Direct I/O needs a disk: in memory alone the guest has no file system for it.
