@@ -20,6 +20,7 @@ hibernate_test-src := hibernate_test ending needle
 COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
+kernel_rows_test-src := kernel_rows_test $(COPIES)
 kernel_test-src	:= kernel_test target needle
 wipe_test-src	:= wipe_test target $(PROCESS)
 stale-src	:= stale needle
@@ -33,6 +34,7 @@ hibernate_test-obj := $(HOSTLINK) $(PROBE_OBJ)
 # With the library's own objects: they call what no program can.
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
+kernel_rows_test-obj := $(kernel_copies_test-obj)
 kernel_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 wipe_test-obj	:= $(kernel_test-obj)
 stale-obj	:= $(SELFTEST_REGISTERS)
@@ -48,6 +50,7 @@ stale-libs	:= -pthread
 hibernate_test-libs := $(PROBE_LIBS)
 kernel_copies_test-libs := $(PROBE_LIBS) -pthread
 undisturbed_test-libs := $(kernel_copies_test-libs)
+kernel_rows_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
@@ -58,7 +61,7 @@ RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDI
 	$(STALE)
 
 # These ask the kernel: natively alone, and where it says what it is made of.
-KERNEL_TESTS := kernel_copies_test undisturbed_test
+KERNEL_TESTS := kernel_copies_test undisturbed_test kernel_rows_test
 KERNEL_PROGRAMS := $(KERNEL_TESTS:%=$(RESIDUE_O)/%)
 # And this one, in the virtual machine.
 HIBERNATE_TEST := $(RESIDUE_O)/hibernate_test
@@ -94,11 +97,15 @@ RESIDUE_TAP := $(RESIDUE_TESTS:$(RESIDUE_O)/%=$(O)/tap/residue-%.tap)
 KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)
 RESIDUE_TAP += $(if $(wildcard $(BTF)),$(KERNEL_TAP))
 
+# What gives rows of the table on each fallback.
+kernel_rows_test-on := $(FALLBACKS)
+
 # A suite that fails leaves its results, for the tally to say so.
 $(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
 	$(call say,TEST,residue/$*)
 	$(Q)mkdir -p $(@D)
-	$(Q)$< >$@ || grep -v '^ok' $@
+	$(Q){ $(foreach b,$($*-on),LETHE_BACKEND=$(b) $< &&) $(if $($*-on),true,$<); } >$@ || \
+		grep -v '^ok' $@
 
 ifeq ($(wildcard $(BTF)),)
 RESIDUE_TAP += $(KERNEL_TAP)
