@@ -21,6 +21,8 @@ COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
 kernel_rows_test-src := kernel_rows_test $(COPIES)
+core_test-src	:= core_test job full_x86_64 $(SEARCH)
+oom_test-src	:= oom_test job ram frames needle
 kernel_test-src	:= kernel_test target needle
 wipe_test-src	:= wipe_test target $(PROCESS)
 stale-src	:= stale needle
@@ -35,6 +37,8 @@ hibernate_test-obj := $(HOSTLINK) $(PROBE_OBJ)
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
 kernel_rows_test-obj := $(kernel_copies_test-obj)
+core_test-obj	:= $(SELFTEST_REGISTERS)
+oom_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 kernel_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 wipe_test-obj	:= $(kernel_test-obj)
 stale-obj	:= $(SELFTEST_REGISTERS)
@@ -43,6 +47,8 @@ stale-obj	:= $(SELFTEST_REGISTERS)
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
 ram_test-libs	:= -L$(O)/lib -llethe
+core_test-libs	:= -L$(O)/lib -llethe
+oom_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
 kernel_test-libs := -pthread
 wipe_test-libs	:= -pthread
@@ -53,11 +59,14 @@ undisturbed_test-libs := $(kernel_copies_test-libs)
 kernel_rows_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
-RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
+RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test core_test)
 RESIDUE_VM_TESTS := $(addprefix $(RESIDUE_O)/,ram_test kernel_test wipe_test)
+# On each backend, in the virtual machine.
+RESIDUE_END_TESTS := $(addprefix $(RESIDUE_O)/,oom_test)
 ENDING_TEST := $(RESIDUE_O)/ending_test
 STALE := $(RESIDUE_O)/stale
-RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST) \
+RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) \
+	$(RESIDUE_END_TESTS) $(ENDING_TEST) \
 	$(STALE)
 
 # These ask the kernel: natively alone, and where it says what it is made of.
@@ -82,7 +91,7 @@ $(RESIDUE_O)/%.o: tests/residue/%.S
 $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
-$(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
+$(addprefix $(RESIDUE_O)/,lethe-mainjob ram_test core_test oom_test): $(LIBRARIES)
 
 .SECONDEXPANSION:
 $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
@@ -99,6 +108,7 @@ RESIDUE_TAP += $(if $(wildcard $(BTF)),$(KERNEL_TAP))
 
 # What gives rows of the table on each fallback.
 kernel_rows_test-on := $(FALLBACKS)
+core_test-on := $(FALLBACKS)
 
 # A suite that fails leaves its results, for the tally to say so.
 $(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
