@@ -60,6 +60,11 @@ enum lethe_level {
  * @arg: handed to it
  *
  * lethe_do_with() with no options and no report.
+ *
+ * Should the process die in @fn of a signal that dumps core and that nobody handles,
+ * then the core has none of its stack and heap, and of its registers no more than where
+ * it was. It has what other threads have in theirs, in sections or not, and all of them
+ * where the process is the first of a pid namespace.
  */
 int lethe_do(void (*fn)(void *arg), void *arg);
 
