@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * A process that dies in a section, with a core dump: its secret is on its stack, on its
- * heap and in every register, and the core has none of it, nor, after that, its memory
- * in the virtual machine. The control is the same process, plainly. Writes core files in
- * a folder of its own, where the kernel is set to write them where a process is, and
- * sets nothing of that.
+ * heap and in every register, and the core has none of it. The control is the same
+ * process, plainly. Writes core files in a folder of its own, where the kernel is set to
+ * write them where a process is, and sets nothing of that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +24,7 @@
 #include "search.h"
 
 #define PATTERN "/proc/sys/kernel/core_pattern"
-#define POINTS_EACH 2
+#define POINTS_EACH 3
 
 struct core {
 	uint64_t copies, whole, bytes;
@@ -65,6 +64,18 @@ static void fault_full(struct job *job)
 			 :
 			 :
 			 : "rax", "rbx", "r12", "r13", "memory");
+}
+
+/* Where the frame of a signal lies on a stack that is in the core. */
+static void in_fast_section(struct job *job)
+{
+	static char stack[64 * 1024];
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
+
+	if (sigaltstack(&alternate, NULL))
+		_exit(1);
+	job->flags = LETHE_FAST;
+	job_in_section(job);
 }
 
 static void found(void *arg, const struct search_copy *copy)
@@ -128,10 +139,11 @@ struct row {
 static void test(struct row *row, void (*inside)(struct job *), int number,
 		 const char *what)
 {
-	struct core plain, section;
+	struct core plain, section, fast;
 
 	die(job_plainly, inside, number, &plain);
 	die(job_in_section, inside, number, &section);
+	die(in_fast_section, inside, number, &fast);
 	row->control += plain.copies;
 	row->copies += section.copies;
 	row->bytes += section.bytes;
@@ -143,6 +155,10 @@ static void test(struct row *row, void (*inside)(struct job *), int number,
 	       "%s in a section: it is nowhere in the core's %" PRIu64 " bytes (%" PRIu64
 	       ")",
 	       what, section.bytes, section.copies);
+	tap_ok(!fast.copies,
+	       "%s with LETHE_FAST, and an alternate stack of the program's: nor there (%" PRIu64
+	       ")",
+	       what, fast.copies);
 }
 
 /* Does the kernel write a file named core, or core and the pid, where a process is? */

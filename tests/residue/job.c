@@ -47,9 +47,14 @@ void job_plainly(struct job *job)
 
 void job_in_section(struct job *job)
 {
+	struct lethe_options options = {
+		.size = sizeof(options),
+		.flags = job->flags,
+	};
+
 	job->alloc = lethe_malloc;
 	job->release = lethe_free;
-	if (lethe_do(hold_secret, job))
+	if (lethe_do_with(&options, hold_secret, job, NULL))
 		job->good = false;
 }
 

@@ -23,6 +23,7 @@
  * @inside: called while it holds the secret
  * @arg: for @inside
  * @secret: the one on the stack, for @inside
+ * @flags: of a section, LETHE_...
  * @pipe: tells the parent the needle
  * @good: it came so far
  */
@@ -31,6 +32,7 @@ struct job {
 	void (*inside)(struct job *);
 	void *arg;
 	const unsigned char *secret;
+	unsigned int flags;
 	int pipe;
 	bool good;
 
