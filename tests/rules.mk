@@ -8,6 +8,10 @@
 #			this kernel too, where an older one may differ from the host's
 #	vm-ram		all of RAM searched; without slub_debug, which wipes memory
 #			itself and could hide a missing wipe
+#	vm-residue	what a process leaves that the kernel ends, in RAM and in a core
+#			dump, and what kcore has of a region
+#	vm-fallback	the same, and what vm-ram has, on memfd_secret and mlock: without
+#			the module, which would wipe what the kernel has for them too
 #	vm-bare		no module, no memfd_secret, and KASLR: what is left is mlock
 #	vm-large	6 GiB, mapped by 1 GiB entries that have to be split, but
 #			never to 4 KiB
@@ -24,8 +28,8 @@
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
-VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
-	vm-probes vm-check vm-swap
+VM_SUITES := vm-module vm-library vm-ram vm-residue vm-fallback vm-bare vm-large \
+	vm-mainjob vm-unload vm-probes vm-check vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -34,7 +38,7 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
-	vm-check-%-plain.tap),$(VM_TAP))
+	vm-fallback-%-plain.tap vm-check-%-plain.tap),$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
@@ -61,6 +65,17 @@ vm-ram-options := $(with-module) --no-slub-debug --mem 256 \
 	--append randomize_kstack_offset=off
 vm-ram-programs := $(VM_PROGRAMS) \
 	$(foreach p,$(RESIDUE_VM_TESTS),$(then) $(p))
+
+vm-residue-options := $(vm-ram-options)
+vm-residue-programs := $(RESIDUE_O)/kcore_test \
+	$(call on-backend,kmod,$(RESIDUE_O)/core_test $(RESIDUE_O)/oom_test)
+
+# What the last one asks of the processor, an emulated one does not do.
+vm-fallback-options := --no-slub-debug --mem 256
+vm-fallback-programs := $(RESIDUE_O)/kcore_test \
+	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(addprefix $(RESIDUE_O)/,ram_test \
+		core_test oom_test)) $(then) env LETHE_BACKEND=$(b) \
+		$(RESIDUE_O)/kernel_rows_test emulated)
 
 vm-bare-options := --no-secretmem --kaslr
 vm-bare-programs := $(firstword $(FALLBACK_PROGRAMS)) \
@@ -132,7 +147,8 @@ $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
-		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) .FORCE
+		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) \
+		$$(RESIDUE_O)/kernel_rows_test .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \

@@ -23,6 +23,7 @@ undisturbed_test-src := undisturbed_test $(COPIES)
 kernel_rows_test-src := kernel_rows_test $(COPIES)
 core_test-src	:= core_test job full_x86_64 $(SEARCH)
 oom_test-src	:= oom_test job ram frames needle
+kcore_test-src	:= kcore_test ending $(SEARCH)
 kernel_test-src	:= kernel_test target needle
 wipe_test-src	:= wipe_test target $(PROCESS)
 stale-src	:= stale needle
@@ -62,7 +63,7 @@ RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjo
 RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test core_test)
 RESIDUE_VM_TESTS := $(addprefix $(RESIDUE_O)/,ram_test kernel_test wipe_test)
 # On each backend, in the virtual machine.
-RESIDUE_END_TESTS := $(addprefix $(RESIDUE_O)/,oom_test)
+RESIDUE_END_TESTS := $(addprefix $(RESIDUE_O)/,oom_test kcore_test)
 ENDING_TEST := $(RESIDUE_O)/ending_test
 STALE := $(RESIDUE_O)/stale
 RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) \
