@@ -66,11 +66,12 @@ static bool is_fault(int number, const siginfo_t *info)
 	}
 }
 
-/* fatal_x86_64.S: to where the kernel goes; and from there, to here. */
-void fatal_enter(int number, siginfo_t *info, void *context);
-void fatal_handler(int number, siginfo_t *info, void *context);
-
-void fatal_handler(int number, siginfo_t *info, void *context)
+/*
+ * What others have called by their own handler (a sanitizer), not only the kernel: so it
+ * keeps the registers that a function keeps, on the stack that it is on. That is secret,
+ * but under LETHE_FAST, where it is the program's.
+ */
+static void handler(int number, siginfo_t *info, void *context)
 {
 	bool clear = lethe_thread.depth && getpid() != 1;
 
@@ -96,7 +97,7 @@ static bool is_unhandled(int number)
 
 void fatal_handle(void)
 {
-	struct sigaction action = { .sa_sigaction = fatal_enter,
+	struct sigaction action = { .sa_sigaction = handler,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	size_t i;
 
@@ -110,6 +111,6 @@ void fatal_forget(int number)
 	struct sigaction now;
 
 	if (!sigaction(number, NULL, &now) && now.sa_flags & SA_SIGINFO &&
-	    now.sa_sigaction == fatal_enter)
+	    now.sa_sigaction == handler)
 		signal(number, SIG_DFL);
 }
