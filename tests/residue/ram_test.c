@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/lethe.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -27,11 +28,12 @@
 
 #define PAGE 4096
 #define REGION_PAGES 3
+#define THREADS 3
 /* What was given up may be another's before it is searched: a few tries. */
 #define ATTEMPTS 5
 
 /* Of each kind of backend. */
-#define MODULE_POINTS 17
+#define MODULE_POINTS 18
 #define MEMFD_POINTS 11
 #define MLOCK_POINTS 7
 
@@ -155,6 +157,63 @@ static void test_registers(void)
 	       "after SIGKILL in a section that slept so, none of them is in RAM (%llu, before %llu)",
 	       (unsigned long long)after_killed.copies,
 	       (unsigned long long)during_killed.elsewhere);
+}
+
+/* The secret is put together where it may be: in a section. */
+static void sleep_with_needle(void *arg)
+{
+	const struct job *job = arg;
+	uint64_t secret;
+
+	for (size_t i = 0; i < sizeof(secret); i++)
+		((volatile uint8_t *)&secret)[i] = job->needle.mask[i] ^
+						   job->needle.masked[i];
+	job_sleep_full(&secret, 3600, 0);
+}
+
+static void make_needle(void *arg)
+{
+	uint64_t secret = make_register_secret(arg);
+
+	__asm__ volatile("" : : "r"(&secret) : "memory");
+}
+
+static void *sleep_in_section(void *arg)
+{
+	lethe_do(sleep_with_needle, arg);
+	return NULL;
+}
+
+/* THREADS of them, each in a section of its own, and asleep. */
+static void threads_in_sections(struct job *job)
+{
+	pthread_t thread;
+
+	if (lethe_do(make_needle, job))
+		_exit(1);
+	for (int i = 1; i < THREADS; i++)
+		if (pthread_create(&thread, NULL, sleep_in_section, job))
+			_exit(1);
+	/* The others are asleep before it is. */
+	usleep(300 * 1000);
+	job_tell(job);
+	sleep_in_section(job);
+}
+
+static void test_threads(void)
+{
+	struct hostlink_found asleep, after;
+	struct needle needle;
+	pid_t pid = job_start(threads_in_sections, NULL, &needle);
+
+	job_wait_asleep(pid);
+	ram_search("threads asleep in sections, registers full", &needle, &asleep);
+	job_kill(pid);
+	ram_search("killed, with all its threads", &needle, &after);
+	tap_ok(asleep.elsewhere > 0 && !after.copies,
+	       "after SIGKILL of %d threads in sections, nothing of their registers is in RAM (%llu, before %llu)",
+	       THREADS, (unsigned long long)after.copies,
+	       (unsigned long long)asleep.elsewhere);
 }
 
 /* The child comes to its end: by itself, or, asleep, by our hand. */
@@ -297,8 +356,10 @@ int main(void)
 		 is_mlock()      ? MLOCK_POINTS :
 				   MEMFD_POINTS);
 	test_section();
-	if (ram_on_module())
+	if (ram_on_module()) {
 		test_registers();
+		test_threads();
+	}
 	test_ends();
 	test_region();
 	return tap_end();

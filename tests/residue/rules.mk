@@ -47,7 +47,7 @@ stale-obj	:= $(SELFTEST_REGISTERS)
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
-ram_test-libs	:= -L$(O)/lib -llethe
+ram_test-libs	:= -L$(O)/lib -llethe -pthread
 core_test-libs	:= -L$(O)/lib -llethe
 oom_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
