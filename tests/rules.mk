@@ -61,7 +61,7 @@ vm-library-programs = $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAM
 	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(FALLBACK_PROGRAMS)))) \
 	$(if $(filter $(1),$(ONE)),$(then) env LETHE_BACKEND=kmod $(SELFTEST_STORM))
 
-vm-ram-options := $(with-module) --no-slub-debug --mem 256 \
+vm-ram-options := $(with-module) --timeout 600 --no-slub-debug --mem 256 \
 	--append randomize_kstack_offset=off
 vm-ram-programs := $(VM_PROGRAMS) \
 	$(foreach p,$(RESIDUE_VM_TESTS),$(then) $(p))
@@ -71,7 +71,7 @@ vm-residue-programs := $(RESIDUE_O)/kcore_test \
 	$(call on-backend,kmod,$(RESIDUE_O)/core_test $(RESIDUE_O)/oom_test)
 
 # What the last one asks of the processor, an emulated one does not do.
-vm-fallback-options := --no-slub-debug --mem 256
+vm-fallback-options := --timeout 600 --no-slub-debug --mem 256
 vm-fallback-programs := $(RESIDUE_O)/kcore_test \
 	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(addprefix $(RESIDUE_O)/,ram_test \
 		core_test oom_test)) $(then) env LETHE_BACKEND=$(b) \

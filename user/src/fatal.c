@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "tools.h"
 
 /* Those that dump core. */
 static const int fatal_signals[] = { SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS,
@@ -101,9 +102,13 @@ void fatal_handle(void)
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(fatal_signals); i++)
+	for (i = 0; i < ARRAY_SIZE(fatal_signals); i++) {
+		/* There an overflow is explained, and that is all. */
+		if (tools_run_handlers() && fatal_signals[i] != SIGSEGV)
+			continue;
 		if (is_unhandled(fatal_signals[i]))
 			sigaction(fatal_signals[i], &action, NULL);
+	}
 }
 
 void fatal_forget(int number)
