@@ -9,7 +9,8 @@ BUFFER_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/buffer*.c))
 HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
 MALLOC_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/malloc*.c))
 LIB_SRC	:= message wipe cancel tools backend backend_kmod backend_memfd_secret backend_mlock \
-	   space inherit stack revoked signal_stack signal_frame signal_mask options kernel overflow registers \
+	   space inherit stack revoked signal_stack signal_frame signal_mask options kernel \
+	   overflow fatal registers \
 	   mapping resident wipe_stack wipe_below_x86_64 \
 	   section section_x86_64 overwrite overwrite_x86_64 enabled \
 	   thread fork $(HEAP_SRC) $(BUFFER_SRC)
