@@ -40,7 +40,7 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
-	vm-fallback-%-plain.tap vm-check-%-plain.tap),$(VM_TAP))
+	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap),$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
