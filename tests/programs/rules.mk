@@ -70,15 +70,15 @@ $(O)/tap/lethectl-completion.tap: tests/programs/completion.sh user/completion/l
 	$(Q)$< $(LETHECTL) user/completion/lethectl >$@ || grep -v '^ok' $@ || true
 
 # lethectl scan: all that is planted is found; and what else is done to it and by it.
-SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject)
+SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject scan_kept)
 # Bound at once: a function that is bound when it is called leaves registers on the stack.
 $(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
 
-SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap)
-$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
+SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap scan_kernel.tap)
+$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/scanning.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
 	$(call say,TEST,lethectl scan: $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) >$@ || grep '^not ok\|^# ' $@ || true

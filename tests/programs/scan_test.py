@@ -11,116 +11,15 @@ import json
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-LETHECTL, SUBJECT = sys.argv[1], os.path.join(sys.argv[2], 'scan_subject')
-RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
+from scanning import LETHECTL, Subject, answer, command, end, is_refused, key, note, opened, \
+    result, scan
+
 PLANNED = 48
-
-
-def result(good, sentence, missing=None):
-    number = sum(RESULTS.values()) + 1
-    RESULTS['skip' if missing else 'ok' if good else 'not ok'] += 1
-    print('%s %d - %s%s' % ('ok' if good or missing else 'not ok', number, sentence,
-                            ' # SKIP ' + missing if missing else ''), flush=True)
-    return good
-
-
-def note(text):
-    for line in str(text).splitlines():
-        print('# ' + line, flush=True)
-
-
-def key():
-    while True:
-        secret = os.urandom(32)
-        if all(len(set(secret[i:i + 8])) > 3 for i in range(25)):
-            return secret
-
-
-class Subject:
-    """A process that does something, and has a secret or none."""
-
-    def __init__(self, way, number=0, secret=None):
-        self.file = tempfile.NamedTemporaryFile()
-        self.file.write(bytes(4096))
-        self.file.flush()
-        self.process = subprocess.Popen([SUBJECT, way, self.file.name, str(number)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = self.process.pid
-        self.process.stdin.write(secret or b'')
-        self.process.stdin.close()
-        self.answer = self.process.stdout.readline().decode().strip()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for pid in self.children() + [self.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
-
-    def children(self):
-        with contextlib.suppress(OSError), \
-                open('/proc/%d/task/%d/children' % (self.pid, self.pid)) as file:
-            return [int(pid) for pid in file.read().split()]
-        return []
-
-    def counts(self):
-        with open(self.file.name, 'rb') as file:
-            return struct.unpack('QQ', file.read(16))
-
-    def goes_on(self):
-        """It counts, and so runs."""
-        before = self.counts()[0]
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            if self.counts()[0] > before + 1:
-                return True
-            time.sleep(0.005)
-        return False
-
-    def status(self, name):
-        with open('/proc/%d/status' % self.pid) as file:
-            return next(line.split()[1] for line in file if line.startswith(name + ':'))
-
-
-def command(pid, fd, *options):
-    return [LETHECTL, 'scan', '--pid', str(pid), '--secret-fd', str(fd), *options]
-
-
-@contextlib.contextmanager
-def opened(secret):
-    with tempfile.TemporaryFile() as file:
-        file.write(secret)
-        file.seek(0)
-        yield file.fileno()
-
-
-def scan(pid, secret, *options, before=(), **more):
-    with opened(secret) as fd:
-        return subprocess.run([*before, *command(pid, fd, *options)], pass_fds=[fd], timeout=120,
-                              stdout=more.pop('stdout', subprocess.PIPE),
-                              stderr=subprocess.PIPE, check=False, **more)
-
-
-def answer(pid, secret, *options):
-    run = scan(pid, secret, '--json', *options)
-    return run.returncode, json.loads(run.stdout)
-
-
-def is_refused(run, *words):
-    said = run.stderr.decode()
-    good = run.returncode == 2 and all(word in said for word in words)
-    if not good:
-        note('%d: %s' % (run.returncode, said))
-    return good
 
 
 def undisturbed():
@@ -155,15 +54,6 @@ def undisturbed():
                'one that was stopped is searched, and stays stopped')
         os.kill(subject.pid, signal.SIGCONT)
         result(subject.goes_on(), 'and goes on when it is told to')
-
-
-def goes_on_soon(self):
-    before = self.counts()[0]
-    time.sleep(0.05)
-    return self.counts()[0] != before
-
-
-Subject.goes_on_soon = goes_on_soon
 
 
 def killed():
@@ -373,15 +263,6 @@ def kernel_thread():
     return None
 
 
-def main():
-    print('KTAP version 1\n1..%d' % PLANNED)
-    for part in (undisturbed, killed, own_copies, threads, unreadable, refused_processes,
-                 refused_secrets, options):
-        part()
-    print('# Totals: pass:%d fail:%d skip:%d of %d' % (
-        RESULTS['ok'], RESULTS['not ok'], RESULTS['skip'], PLANNED))
-    return RESULTS['not ok'] or sum(RESULTS.values()) != PLANNED
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(end((undisturbed, killed, own_copies, threads, unreadable, refused_processes,
+                  refused_secrets, options), PLANNED))
