@@ -77,7 +77,7 @@ $(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
 
-SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap scan_kernel.tap)
+SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap scan_kernel.tap scan_memory.tap)
 $(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/scanning.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
 	$(call say,TEST,lethectl scan: $*)
 	$(Q)mkdir -p $(@D)

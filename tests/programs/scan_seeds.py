@@ -288,7 +288,11 @@ def main():
         finally:
             process.kill()
             process.wait()
-        missed, more = compare(maker.seeds, answer['findings'])
+        # Nobody plants there; what calls were given may have stayed: prctl(2) has the name.
+        kernel = [f for f in answer['findings'] if f['in'] == 'kernel']
+        missed, more = compare(maker.seeds, (f for f in answer['findings'] if f not in kernel))
+        for finding in kernel:
+            print('# left by a call: %s, %d bytes' % (finding['place'], finding['run']))
         for seed in missed:
             print('# missed: %s' % seed)
         for finding in more:

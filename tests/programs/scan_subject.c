@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,17 +219,95 @@ static void way_device(void)
 	asleep(NULL);
 }
 
+/* Of the first 16 bytes so many copies, and of all of it one behind them. */
+static void way_many(void)
+{
+	uint8_t *p = map(((size_t)number + 1) * 64, -1), *last = p + number * 64;
+	long i;
+
+	get(last);
+	for (i = 0; i < number; i++)
+		memcpy(p + i * 64, last, 16);
+	ready();
+	asleep(NULL);
+}
+
+/* On pages of 2 MiB, of which the first two are not there. */
+static void way_hugetlb(void)
+{
+	void *p = mmap(NULL, 4 * 2 * MIB, PROT_READ | PROT_WRITE,
+		       number | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED) {
+		puts("none");
+		exit(0);
+	}
+	get((uint8_t *)p + 5 * MIB + 12345);
+	ready();
+	asleep(NULL);
+}
+
+/* So many MiB, and then all of them on the disk. */
+static void way_swapped(void)
+{
+	size_t length = (size_t)number * MIB, i;
+	uint8_t *p = map(length, -1);
+
+	for (i = 0; i < length; i += 8)
+		*(uint64_t *)(p + i) = i * 0x9e3779b97f4a7c15;
+	get(p + length / 2 + 2040);
+	madvise(p, length, MADV_PAGEOUT);
+	ready();
+	asleep(NULL);
+}
+
+/* Has another stopped. */
+static void way_tracer(void)
+{
+	pid_t pid;
+
+	get(map(4096, -1));
+	pid = fork();
+	if (!pid)
+		asleep(NULL);
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) ||
+	    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ||
+	    waitpid(pid, NULL, __WALL) != pid)
+		fail("ptrace");
+	ready();
+	for (;; usleep(200)) {
+		int status;
+
+		/* It is its tracer's to see what stops it. */
+		if (waitpid(pid, &status, __WALL | WNOHANG))
+			exit(3);
+		count[0]++;
+	}
+}
+
+/* Ends by itself, after so many microseconds. */
+static void way_exits(void)
+{
+	get(map(MIB, -1));
+	ready();
+	usleep((useconds_t)number);
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*way)(void);
 	} ways[] = {
-		{ "count", way_count },   { "threads", way_threads },
-		{ "spawn", way_spawn },   { "fork", way_fork },
-		{ "exec", way_exec },     { "vfork", way_vfork },
-		{ "leader", way_leader }, { "secret", way_secret },
-		{ "sparse", way_sparse }, { "device", way_device },
+		{ "count", way_count },     { "threads", way_threads },
+		{ "spawn", way_spawn },     { "fork", way_fork },
+		{ "exec", way_exec },       { "vfork", way_vfork },
+		{ "leader", way_leader },   { "secret", way_secret },
+		{ "sparse", way_sparse },   { "device", way_device },
+		{ "many", way_many },       { "hugetlb", way_hugetlb },
+		{ "swapped", way_swapped }, { "tracer", way_tracer },
+		{ "exits", way_exits },
 	};
 	size_t i;
 	int fd;
