@@ -77,8 +77,15 @@ $(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
 
+SCAN_SLOWLY := $(PROGRAMS_O)/scan_slowly.so
+$(SCAN_SLOWLY): tests/programs/scan_slowly.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
+
 SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap scan_kernel.tap scan_memory.tap)
-$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/scanning.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
+$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/scanning.py $(LETHECTL) $(SCAN_TARGETS) \
+		$(SCAN_SLOWLY) .FORCE
 	$(call say,TEST,lethectl scan: $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) >$@ || grep '^not ok\|^# ' $@ || true

@@ -11,12 +11,13 @@ import ctypes
 import mmap
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from scanning import Subject, answer, end, is_refused, key, note, result, scan
+from scanning import Subject, answer, command, end, is_refused, key, note, opened, result, scan
 
 PLANNED = 16
 HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
@@ -174,23 +175,25 @@ def tracer():
 def ends():
     secret, statuses = key(), []
     for _ in range(60):
-        with Subject('exits', random.randrange(1, 60000), secret) as subject:
-            time.sleep(random.random() * 0.02)
+        with Subject('exits', random.randrange(1, 200000), secret) as subject:
+            time.sleep(random.random() * 0.05)
             statuses.append(scan(subject.pid, secret).returncode)
     result(set(statuses) <= {1, 2} and 1 in statuses and 2 in statuses,
            'one that ends meanwhile is never clean: found %d times of 60, else unknown' %
            statuses.count(1))
     statuses = []
     for _ in range(60):
-        with Subject('exits', 10 ** 6, secret) as subject:
-            scanning = subprocess.Popen(['sleep', '%.4f' % (random.random() * 0.06)])
-            killer = subprocess.Popen(['/bin/sh', '-c', 'sleep %.4f; kill -9 %d' % (
-                random.random() * 0.05, subject.pid)])
-            statuses.append(scan(subject.pid, secret).returncode)
-            killer.wait()
-            scanning.wait()
-    result(set(statuses) <= {1, 2}, 'nor one that is killed: found %d times of 60' %
-           statuses.count(1))
+        with Subject('exits', 10 ** 7, secret) as subject, opened(secret) as fd:
+            with subprocess.Popen(command(subject.pid, fd), pass_fds=[fd],
+                                  stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL) as scanning:
+                while subject.status('TracerPid') == '0' and scanning.poll() is None:
+                    pass
+                time.sleep(random.random() * 0.004)
+                os.kill(subject.pid, signal.SIGKILL)
+                statuses.append(scanning.wait())
+    result(set(statuses) <= {1, 2} and 2 in statuses,
+           'nor one that is killed in the midst of it: found %d times of 60' % statuses.count(1))
 
 
 def main():

@@ -16,10 +16,10 @@ import sys
 import tempfile
 import time
 
-from scanning import LETHECTL, Subject, answer, command, end, is_refused, key, note, opened, \
+from scanning import DIRECTORY, LETHECTL, Subject, answer, command, end, is_refused, key, note, opened, \
     result, scan
 
-PLANNED = 48
+PLANNED = 49
 
 
 def undisturbed():
@@ -37,7 +37,7 @@ def undisturbed():
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
             for number in range(500):
                 libc.sigqueue(subject.pid, signal.SIGRTMIN, ctypes.c_void_p(number))
-                time.sleep(0.0001)
+                time.sleep(0.001)
                 if scanning[-1].poll() is not None:
                     os.lseek(fd, 0, os.SEEK_SET)
                     scanning.append(subprocess.Popen(
@@ -54,6 +54,31 @@ def undisturbed():
                'one that was stopped is searched, and stays stopped')
         os.kill(subject.pid, signal.SIGCONT)
         result(subject.goes_on(), 'and goes on when it is told to')
+
+
+def signals():
+    """Of what comes between the seizure of a thread and its stop, lethectl has the first."""
+    secret = key()
+    with Subject('count', 1, secret) as subject, opened(secret) as fd:
+        libc, met, before = ctypes.CDLL(None, use_errno=True), 0, subject.counts()[1]
+        for _ in range(5):
+            os.lseek(fd, 0, os.SEEK_SET)
+            with subprocess.Popen(
+                    command(subject.pid, fd), pass_fds=[fd], stdout=subprocess.DEVNULL,
+                    env={'LD_PRELOAD': os.path.join(DIRECTORY, 'scan_slowly.so')}) as scanning:
+                while scanning.poll() is None and subject.status('TracerPid') == '0':
+                    pass
+                for number in range(3):
+                    libc.sigqueue(subject.pid, signal.SIGRTMIN, ctypes.c_void_p(number))
+                until = time.monotonic() + 0.08
+                while subject.status('State') != 't' and time.monotonic() < until:
+                    pass
+                met += subject.status('State') == 't'
+                scanning.wait()
+            subject.goes_on()
+        result(met > 2 and subject.counts()[1] - before == 15,
+               'a signal that stops it before lethectl does is given back: %d of 15 arrive' %
+               (subject.counts()[1] - before))
 
 
 def killed():
@@ -156,7 +181,8 @@ def unreadable():
         else:
             status, said = answer(subject.pid, secret)
             if said['unreadable']:
-                result(status == 2 and said['verdict'] == 'unknown',
+                result(status == 2 and said['verdict'] == 'unknown' and
+                       scan(subject.pid, secret).returncode == 2,
                        'where a device\'s pages cannot be read, the verdict is unknown')
             else:
                 result(True, 'pages of a device', 'this kernel lets them be read')
@@ -264,5 +290,5 @@ def kernel_thread():
 
 
 if __name__ == '__main__':
-    sys.exit(end((undisturbed, killed, own_copies, threads, unreadable, refused_processes,
+    sys.exit(end((undisturbed, signals, killed, own_copies, threads, unreadable, refused_processes,
                   refused_secrets, options), PLANNED))
