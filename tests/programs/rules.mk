@@ -75,7 +75,18 @@ SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject scan_kept)
 $(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -Wl,-z,now -o $@ $< -pthread
+
+# In the virtual machine there is no Python: what is to be planted there is written here.
+SCAN_GUEST := $(PROGRAMS_O)/scan_guest
+SCAN_GUEST_SEEDS := $(PROGRAMS_O)/scan_guest.seeds
+$(SCAN_GUEST): tests/programs/scan_guest.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -ljson-c
+$(SCAN_GUEST_SEEDS): tests/programs/scan_seeds.py tests/programs/scan_forms.py .FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) $@
 
 SCAN_SLOWLY := $(PROGRAMS_O)/scan_slowly.so
 $(SCAN_SLOWLY): tests/programs/scan_slowly.c

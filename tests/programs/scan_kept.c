@@ -8,9 +8,10 @@
  *	scan_kept live	they stay there
  *	scan_kept stale	each component is put into its initial state
  *	scan_kept junk	the same; but first the kernel saves others there
- *	scan_kept call	no register has them; system calls were given the first eight
+ *	scan_kept call	no register has them; system calls of 16 threads were given the first
+ *			eight
  */
-#include <stdbool.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define SWITCHES 25
+#define THREADS 16
 #define MXCSR_OFFSET 24
 #define MXCSR_INITIAL 0x1f80
 /* x87, SSE, AVX, and the three of AVX-512. */
@@ -30,6 +32,7 @@ static struct {
 	uint8_t legacy[512];
 	uint64_t header[8];
 } initial __attribute__((aligned(64)));
+static int called;
 static const struct timespec moment = { .tv_nsec = 1000000 };
 
 /* So often to sleep, in system calls made right here: nothing touches a vector register. */
@@ -68,7 +71,7 @@ static void reset(void)
 }
 
 /* An offset is an argument that goes far down; it is not negative if its last byte is not. */
-static void call(uint8_t *from)
+static void *call(void *from)
 {
 	long fd = memfd_create("scan_kept", 0), result;
 	char byte;
@@ -80,6 +83,23 @@ static void call(uint8_t *from)
 				 : "a"(SYS_pread64), "D"(fd), "S"(&byte),
 				   "d"(1L), [from] "r"(from)
 				 : "rcx", "r10", "r11", "memory");
+	__atomic_add_fetch(&called, 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Not each leaves it where what comes next does not lie over it. */
+static void call_in_threads(uint8_t *from)
+{
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&thread, NULL, call, from))
+			exit(2);
+	while (__atomic_load_n(&called, __ATOMIC_SEQ_CST) < THREADS)
+		usleep(1000);
 	memset(from, 0, 32);
 }
 
@@ -94,7 +114,7 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	if (!strcmp(way, "call")) {
-		call(page);
+		call_in_threads(page);
 	} else {
 		hold(page, strcmp(way, "live") ? SWITCHES : 1L << 40);
 		if (!strcmp(way, "junk")) {

@@ -88,14 +88,14 @@ def area():
 def stack():
     """The stop itself overwrites some of it; so it is tried until one is met."""
     found, tries, clean = [], 0, True
-    while not found and tries < 100:
+    while not found and tries < 20:
         status, said, other = kept('call')
         found, tries = in_kernel(said), tries + 1
         clean &= status == bool(found) and other == 0
     result(found and clean and all(f['state'] in ('dead', 'in use') and f['bytes'] == 8 and
                                    f['place'].startswith('kernel: stack, ' + f['state'])
                                    for f in found),
-           'an argument of a system call is found on the kernel\'s stack, by %d tries' % tries)
+           'an argument of system calls is found on the kernel\'s stack, by %d tries' % tries)
     for finding in found:
         note(finding['place'])
 

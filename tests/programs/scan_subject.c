@@ -16,11 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/lethe.h>
 
 #define MIB (1UL << 20)
 
@@ -188,6 +191,26 @@ static void way_secret(void)
 	asleep(NULL);
 }
 
+/* In a region; and if a number is given, plainly as well. */
+static void way_region(void)
+{
+	struct lethe_create create = { .size = sizeof(create), .length = 65536 };
+	int device = open(LETHE_DEVICE, O_RDWR), fd;
+	uint8_t *region;
+
+	fd = device < 0 ? -1 : ioctl(device, LETHE_IOC_CREATE, &create);
+	if (fd < 0) {
+		puts("none");
+		exit(0);
+	}
+	region = map(65536, fd);
+	get(region + 4096);
+	if (number)
+		memcpy(map(4096, -1), region + 4096, 32);
+	ready();
+	asleep(NULL);
+}
+
 /* Of a hundred gigabytes one page, and holes of files that are as large. */
 static void way_sparse(void)
 {
@@ -307,7 +330,7 @@ int main(int argc, char **argv)
 		{ "sparse", way_sparse },   { "device", way_device },
 		{ "many", way_many },       { "hugetlb", way_hugetlb },
 		{ "swapped", way_swapped }, { "tracer", way_tracer },
-		{ "exits", way_exits },
+		{ "exits", way_exits },     { "region", way_region },
 	};
 	size_t i;
 	int fd;
