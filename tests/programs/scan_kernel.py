@@ -14,7 +14,7 @@ import time
 
 from scanning import DIRECTORY, Subject, answer, end, key, note, result, scan
 
-PLANNED = 14
+PLANNED = 15
 NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
 
 
@@ -39,11 +39,12 @@ class Kept:
         self.process.stdout.close()
 
 
-def kept(way, *options):
+def kept(way, *options, part=slice(0, 32)):
     secret = key()
     # An offset in a file is not negative.
     secret = secret[:7] + bytes([secret[7] & 0x7f]) + secret[8:]
     with Kept(way, secret) as target:
+        secret = secret[part]
         status, said = answer(target.pid, secret, *options)
         other = scan(target.pid, key())
     return status, said, other.returncode
@@ -80,6 +81,12 @@ def area():
     result(other == 0, 'of another secret none')
     note('%d of %d whole, in %d bytes' % (said['found_whole'], said['found'],
                                           said['kernel']['searched_bytes']))
+    # Where no register begins, nor a word.
+    status, said, _ = kept('stale', part=slice(19, 30))
+    found = in_kernel(said)
+    result(status == 1 and len(found) >= 16 and {f['run'] for f in found} == {11} and
+           {f['offset'] % 16 for f in found} == {3},
+           'of 11 bytes in the middle of a register, too: %d times' % len(found))
     status, said, _ = kept('junk')
     result(status == 0 and not said['found'] and said['kernel']['searched_bytes'] > 8192,
            'once others are saved over them, none are')
@@ -96,8 +103,7 @@ def stack():
                                    f['place'].startswith('kernel: stack, ' + f['state'])
                                    for f in found),
            'an argument of system calls is found on the kernel\'s stack, by %d tries' % tries)
-    for finding in found:
-        note(finding['place'])
+    note('%d times, %d of them dead' % (len(found), sum(f['state'] == 'dead' for f in found)))
 
 
 def cost():

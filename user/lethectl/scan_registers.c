@@ -39,7 +39,8 @@ static struct part component(unsigned int number, size_t length)
 	if (!asked[number] && __get_cpuid_count(0xd, number, &size, &offset, &c, &d))
 		known[number] = (struct part){ offset, size };
 	asked[number] = true;
-	if (known[number].offset + known[number].length > length)
+	/* Those of the supervisor have no place in what ptrace(2) shows. */
+	if (!known[number].offset || known[number].offset + known[number].length > length)
 		return (struct part){ 0, 0 };
 	return known[number];
 }
