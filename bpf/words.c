@@ -32,9 +32,6 @@ int words_probe_open(struct words_probe **out, unsigned int words, const char **
 	int err;
 
 	*why = "there is no memory";
-	err = hook_possible(why);
-	if (err)
-		return err;
 	probe = calloc(1, sizeof(*probe));
 	if (!probe)
 		return -ENOMEM;
@@ -44,7 +41,9 @@ int words_probe_open(struct words_probe **out, unsigned int words, const char **
 	    bpf_map__set_max_entries(probe->skeleton->maps.words, words) ||
 	    words_bpf__load(probe->skeleton)) {
 		err = -errno;
-		*why = hook_complaint();
+		/* Asked only now: it takes as long again. */
+		if (!hook_possible(why))
+			*why = hook_complaint();
 		words_probe_close(probe);
 		return err;
 	}

@@ -82,8 +82,10 @@ int words_probe_ready(struct words_probe *probe);
  */
 int words_probe_ask(struct words_probe *probe, unsigned int tid,
 		    const struct words_answer **answer);
-/* Without the mask and the key, what is left of the words is noise. Also in a signal
- * handler; words_probe_close() does it, too. */
+/*
+ * Without the mask and the key, what is left of the words is noise. Also in a signal
+ * handler; words_probe_close() does it, too.
+ */
 void words_probe_wipe(struct words_probe *probe);
 void words_probe_close(struct words_probe *probe);
 #endif

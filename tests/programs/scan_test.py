@@ -187,9 +187,8 @@ def unreadable():
             else:
                 result(True, 'pages of a device', 'this kernel lets them be read')
     with Subject('sparse', 0, secret) as subject:
-        start = time.monotonic()
         status, said = answer(subject.pid, secret)
-        took = time.monotonic() - start
+        took = said['stopped_ns'] / 1e9
         result(status == 1 and said['found'] == 1 and took < 1,
                'a page in 100 GiB, beside a file of 100 GiB of holes: found in %.0f ms'
                % (1000 * took))
