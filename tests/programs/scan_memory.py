@@ -19,7 +19,7 @@ import time
 
 from scanning import Subject, answer, command, end, is_refused, key, note, opened, result, scan
 
-PLANNED = 16
+PLANNED = 18
 HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
 PRIVATE, SHARED = 2, 1
 
@@ -156,6 +156,21 @@ def huge():
                 file.write(before)
 
 
+def faults():
+    """Whoever reads what is not there waits for a process that is stopped."""
+    secret = key()
+    for number, what in ((0, 'of its own'), (1, 'of a file')):
+        with Subject('faults', number, secret) as subject:
+            missing = 'no userfaultfd' if subject.answer == 'none' else None
+            try:
+                status, said = (0, {}) if missing else answer(subject.pid, secret)
+            except subprocess.TimeoutExpired:
+                status, said = 3, {}
+            result(status == 1 and said['found_whole'] == 1,
+                   'with userfaultfd, pages that are not there are not waited for, %s' % what,
+                   missing)
+
+
 def tracer():
     secret = key()
     with Subject('tracer', 0, secret) as subject:
@@ -200,7 +215,7 @@ def main():
     if os.geteuid():
         print('KTAP version 1\n1..0 # SKIP only root has swap and huge pages')
         return 0
-    return end((many, swapped, huge, tracer, ends), PLANNED)
+    return end((many, swapped, huge, faults, tracer, ends), PLANNED)
 
 
 if __name__ == '__main__':

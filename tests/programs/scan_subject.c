@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -308,6 +309,29 @@ static void way_tracer(void)
 	}
 }
 
+/* Of three pages the one in the middle is there; who reads another waits for this process. */
+static void way_faults(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	int memory = number ? memfd_create("faults", 0) : -1;
+	uint8_t *p;
+
+	if (memory >= 0 && ftruncate(memory, 3 * 4096))
+		fail("memfd");
+	p = map(3 * 4096, memory);
+	get(p + 4096);
+	range.range.start = (uintptr_t)p;
+	range.range.len = 3 * 4096;
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range)) {
+		puts("none");
+		exit(0);
+	}
+	ready();
+	asleep(NULL);
+}
+
 /* Ends by itself, after so many microseconds. */
 static void way_exits(void)
 {
@@ -330,7 +354,8 @@ int main(int argc, char **argv)
 		{ "sparse", way_sparse },   { "device", way_device },
 		{ "many", way_many },       { "hugetlb", way_hugetlb },
 		{ "swapped", way_swapped }, { "tracer", way_tracer },
-		{ "exits", way_exits },     { "region", way_region },
+		{ "exits", way_exits },     { "faults", way_faults },
+		{ "region", way_region },
 	};
 	size_t i;
 	int fd;

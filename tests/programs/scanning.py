@@ -105,7 +105,7 @@ def opened(secret):
 
 def scan(pid, secret, *options, before=(), **more):
     with opened(secret) as fd:
-        return subprocess.run([*before, *command(pid, fd, *options)], pass_fds=[fd], timeout=120,
+        return subprocess.run([*before, *command(pid, fd, *options)], pass_fds=[fd], timeout=60,
                               stdout=more.pop('stdout', subprocess.PIPE),
                               stderr=subprocess.PIPE, check=False, **more)
 

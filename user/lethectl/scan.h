@@ -181,13 +181,14 @@ enum kind {
 /*
  * @io: of a device, which is not even read; @device: that, or frames that are no pages
  * @huge: of hugetlbfs, where reading what is not there would take a page for it
+ * @faults: what is not there is the process's to bring (userfaultfd), and it is stopped
  * @file: the map before it, of the file whose .bss this may be; SIZE_MAX: none
  */
 struct map {
 	uint64_t start, end, offset;
 	uint64_t inode;
 	char rights[5];
-	bool io, device, huge, populated;
+	bool io, device, huge, faults, populated;
 	enum kind kind;
 	uint64_t searched, refused;
 	uint64_t refused_at;

@@ -103,13 +103,14 @@ static bool populated(const struct scan *scan, uint64_t from, uint64_t end,
 	return in;
 }
 
-/* To read a huge page that is not there would take one for it. */
-static bool would_take(const struct scan *scan, uint64_t page)
+/* To read a huge page that is not there would take one for it; others, wait for ever. */
+static bool leave_it(const struct scan *scan, uint64_t page)
 {
 	const struct map *map = maps_find(&scan->maps, page);
 	uint64_t start, end;
 
-	return map && map->huge && !populated(scan, page, page + PAGE, &start, &end);
+	return map && (map->huge || map->faults) &&
+	       !populated(scan, page, page + PAGE, &start, &end);
 }
 
 int memory_peek(void *arg, uint64_t address)
@@ -119,7 +120,7 @@ int memory_peek(void *arg, uint64_t address)
 
 	if (page != scan->peeked_at) {
 		scan->peeked_at = 0;
-		if (would_take(scan, page) ||
+		if (leave_it(scan, page) ||
 		    memory_read(scan, page, scan->peeked, PAGE) != (ssize_t)PAGE)
 			return -1;
 		scan->peeked_at = page;
@@ -280,10 +281,11 @@ static void feed_gap(struct scan *scan, struct map *map, int fd, uint64_t from,
 }
 
 /*
- * Of hugetlbfs: reading through the process what is not there would take a page for it, of
- * few; but read(2) of the file takes none. Private and without a name it is nobody else's.
+ * What is not there is not to be read through the process: of hugetlbfs that would take a
+ * page for it, of few, and with userfaultfd(2) wait for who is stopped. But read(2) of the
+ * file does neither. Private and without a name it is nobody else's.
  */
-static int feed_huge(struct scan *scan, struct map *map)
+static int feed_gaps(struct scan *scan, struct map *map)
 {
 	bool own = map->rights[3] == 'p' && !strncmp(map->name, "/anon_hugepage", 14);
 	uint64_t from = map->start, range_start, range_end;
@@ -316,8 +318,8 @@ int memory_scan(struct scan *scan)
 		/* To read a device can make it do something. */
 		if (map->io)
 			refuse(map, map->start, map->end - map->start, EFAULT);
-		else if (map->huge)
-			err = feed_huge(scan, map);
+		else if (map->huge || (map->faults && map->kind == KIND_FILE))
+			err = feed_gaps(scan, map);
 		else if (map->kind == KIND_FILE)
 			err = feed_file(scan, map);
 		else if (map->kind == KIND_SECRET || map->kind == KIND_DEVICE ||
