@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 
-from scanning import DIRECTORY, LETHECTL, Subject, answer, command, end, is_refused, key, note, opened, \
-    result, scan
+from scanning import DIRECTORY, LETHECTL, Subject, answer, command, end, is_refused, key, \
+    note, opened, result, scan
 
 PLANNED = 49
 
