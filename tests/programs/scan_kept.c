@@ -8,6 +8,7 @@
  *	scan_kept live	they stay there
  *	scan_kept stale	each component is put into its initial state
  *	scan_kept junk	the same; but first the kernel saves others there
+ *	scan_kept vfork	they stay there, one in r12 too, while a child of vfork(2) is waited for
  *	scan_kept call	no register has them; system calls of 16 threads were given the first
  *			eight
  */
@@ -64,6 +65,18 @@ static void hold(uint8_t *from, long times)
 				 : "rax", "rcx", "r11", "rdi", "rsi", "memory");
 }
 
+/* Who waits for such a child stops for nobody. The child goes when its parent does. */
+static void wait_for_child(void)
+{
+	__asm__ volatile("vmovq %%xmm0, %%r12\n\t"
+			 "mov $58, %%eax\n\tsyscall\n\ttest %%eax, %%eax\n\tjnz 2f\n\t"
+			 "mov $157, %%eax\n\tmov $1, %%edi\n\tmov $9, %%esi\n\tsyscall\n"
+			 "1:\tmov $34, %%eax\n\tsyscall\n\tjmp 1b\n2:"
+			 :
+			 :
+			 : "rax", "rcx", "rdi", "rsi", "r11", "r12", "memory");
+}
+
 static void reset(void)
 {
 	*(uint32_t *)(initial.legacy + MXCSR_OFFSET) = MXCSR_INITIAL;
@@ -117,6 +130,8 @@ int main(int argc, char **argv)
 		call_in_threads(page);
 	} else {
 		hold(page, strcmp(way, "live") ? SWITCHES : 1L << 40);
+		if (!strcmp(way, "vfork"))
+			wait_for_child();
 		if (!strcmp(way, "junk")) {
 			memset(page, 0xa5, 32);
 			hold(page, SWITCHES);
