@@ -149,6 +149,10 @@ bench-heap: deps-bench ## What the secret heap costs beside others (SECONDS= of 
 bench-probes: deps-bench ## What the swap probe costs swap-out, on zram and on a swap file
 	$(again) bench-probes-all
 
+.PHONY: bench-scan
+bench-scan: deps-bench ## How fast lethectl scan searches, beside grep -F
+	$(again) bench-scan-all
+
 .PHONY: bench-traces
 bench-traces: deps-bench ## Record the handshakes anew that bench-heap replays
 	$(again) bench-traces-all

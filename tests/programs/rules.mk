@@ -70,15 +70,33 @@ $(O)/tap/lethectl-completion.tap: tests/programs/completion.sh user/completion/l
 	$(Q)$< $(LETHECTL) user/completion/lethectl >$@ || grep -v '^ok' $@ || true
 
 # lethectl scan: all that is planted is found; and what else is done to it and by it.
-SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject)
+SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject scan_kept)
 # Bound at once: a function that is bound when it is called leaves registers on the stack.
 $(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -Wl,-z,now -o $@ $< -pthread
 
-SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap)
-$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
+# In the virtual machine there is no Python: what is to be planted there is written here.
+SCAN_GUEST := $(PROGRAMS_O)/scan_guest
+SCAN_GUEST_SEEDS := $(PROGRAMS_O)/scan_guest.seeds
+$(SCAN_GUEST): tests/programs/scan_guest.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -ljson-c
+$(SCAN_GUEST_SEEDS): tests/programs/scan_seeds.py tests/programs/scan_forms.py .FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) $@
+
+SCAN_SLOWLY := $(PROGRAMS_O)/scan_slowly.so
+$(SCAN_SLOWLY): tests/programs/scan_slowly.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
+
+SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap scan_kernel.tap scan_memory.tap)
+$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/scanning.py $(LETHECTL) $(SCAN_TARGETS) \
+		$(SCAN_SLOWLY) .FORCE
 	$(call say,TEST,lethectl scan: $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) >$@ || grep '^not ok\|^# ' $@ || true
