@@ -173,7 +173,8 @@ def readme():
     last = text.partition(f'\n{table.END}')[0].rpartition('\n')[2]
     final = next(one for one in text.split('\n') if one.startswith(f'| {ROWS[-1]} |'))
     for wrong in (text.replace(f'{final}\n', ''), text.replace('plainly', 'control'),
-                  text.replace('3<sup>', '0<sup>', 1), text.replace(first + '\n', ''), text.replace(ROW, 'registers'),
+                  text.replace('3<sup>', '0<sup>', 1), text.replace(first + '\n', ''),
+                  text.replace(ROW, 'registers'),
                   text.replace(first, first.replace('| 0 |', '| 1 |', 1)),
                   text.replace('<sup>1</sup>', '<sup>2</sup>', 1),
                   text.replace(f'{last}\n', ''), text.replace(last, f'{last}\n9. more'),
