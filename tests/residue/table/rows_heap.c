@@ -23,7 +23,7 @@
 
 /* What was there before the section, and what outlives it. */
 static uint8_t *ordinary;
-static uint8_t *kept, *kept_too;
+static uint8_t *kept[3];
 static volatile uint8_t *reused[SLICES];
 
 static void *need(void *block)
@@ -56,14 +56,16 @@ static void freed_inside(uint8_t *secret)
 
 static void allocate(uint8_t *secret)
 {
-	kept = filled(BLOCK, secret);
-	kept_too = filled(PAGES, secret);
+	kept[0] = filled(BLOCK, secret);
+	kept[1] = filled(BLOCK, secret);
+	kept[2] = filled(PAGES, secret);
 }
 
-static void *free_elsewhere(void *block)
+static void *free_elsewhere(void *unused)
 {
-	free(block);
-	return NULL;
+	free(kept[1]);
+	free(kept[2]);
+	return unused;
 }
 
 /* By the thread whose section it was, and by another. */
@@ -72,8 +74,8 @@ static void free_after(const struct row *row)
 	pthread_t thread;
 
 	row_run(row);
-	free(kept);
-	if (pthread_create(&thread, NULL, free_elsewhere, kept_too) ||
+	free(kept[0]);
+	if (pthread_create(&thread, NULL, free_elsewhere, NULL) ||
 	    pthread_join(thread, NULL))
 		row_die("a thread");
 }
