@@ -67,8 +67,8 @@ include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs
-deps-run deps-test deps-vm deps-check deps-bench deps-programs: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks
+deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -132,6 +132,10 @@ residue-peers: deps-test ## Where other ways to protect a secret leave residue
 .PHONY: programs
 programs: deps-programs ## What real programs leave, plainly and under lethectl run
 	$(again) programs-all
+
+.PHONY: report-looks
+report-looks: deps-report-looks ## The page of lethectl verify in Chromium (PICTURES=directory)
+	$(again) report-looks-all
 
 .PHONY: bench
 bench: deps-bench ## What sections cost beside Go's runtime/secret; and bench-heap
