@@ -30,6 +30,8 @@
 #			file, zram and zswap: what the probe counts is what is found there
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
+#	vm-avx512	the residue table's rows of vector registers on the module, in
+#			Bochs too, since QEMU's processors have no AVX-512
 
 VM_SUITES := vm-module vm-library vm-ram vm-rows vm-residue vm-fallback vm-bare vm-large \
 	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-swap
@@ -37,7 +39,8 @@ VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) \
-	$(patsubst %,$(O)/tap/vm-bochs-%.tap,$(filter $(BOCHS_KERNEL),$(CHOSEN))) \
+	$(foreach s,vm-bochs vm-avx512,$(patsubst %,$(O)/tap/$(s)-%.tap, \
+		$(filter $(BOCHS_KERNEL),$(CHOSEN)))) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
@@ -196,6 +199,15 @@ $(O)/tap/vm-bochs-$(BOCHS_KERNEL).tap: $(call kmod-ko,$(BOCHS_KERNEL)) \
 	$(Q)O=$(O) python3 -B tests/vm/bochs.py --kernel $(BOCHS_KERNEL) --module $< \
 		--tap $@ -- $(STALE) || echo "vm-bochs on $(BOCHS_KERNEL) failed: see above"
 
+AVX512_ROWS := --row 'xmm/ymm 0-15' --row 'zmm 0-15 upper' --row zmm16-31 --row k0-k7
+$(O)/tap/vm-avx512-$(BOCHS_KERNEL).tap: $(call kmod-ko,$(BOCHS_KERNEL)) $(RESIDUE_TABLE) \
+		$(ROW_PROGRAMS) $(BOCHS_STOP) .FORCE
+	$(call say,BOOT,vm-avx512 on $(BOCHS_KERNEL))
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)O=$(O) python3 -B tests/vm/bochs_program.py --kernel $(BOCHS_KERNEL) --module $< \
+		--timeout 600 --tap $@ -- $(RESIDUE_TABLE) --backend kmod $(AVX512_ROWS) \
+		$(firstword $(ROW_PROGRAMS)) || echo "vm-avx512 on $(BOCHS_KERNEL) failed: see above"
+
 $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 	$(call say,TEST,vm harness)
 	$(Q)mkdir -p $(@D) && rm -f $@
@@ -206,7 +218,7 @@ $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 RECORD_SUITES := vm-rows vm-residue vm-fallback vm-ram vm-swap vm-unload vm-hibernate
 RECORD_TAP := $(TABLE_TAP) $(KERNEL_TAP) \
 	$(filter $(O)/tap/residue-core_test.tap,$(RESIDUE_TAP)) \
-	$(filter $(foreach s,$(RECORD_SUITES) vm-bochs,$(O)/tap/$(s)-%.tap),$(VM_TAP))
+	$(filter $(foreach s,$(RECORD_SUITES) vm-bochs vm-avx512,$(O)/tap/$(s)-%.tap),$(VM_TAP))
 residue-records = $(Q)O=$(O) python3 -B tests/residue/table.py
 
 README_TAP := $(if $(filter all,$(KERNEL)),$(O)/tap/residue-readme.tap)
