@@ -82,7 +82,7 @@ def interval(finding):
     if "address" in finding:
         start = finding["address"]
         return "memory", start, start + finding["run"]
-    return (finding["in"], finding.get("thread"), finding["place"]), 0, 1
+    return (finding["in"], finding.get("thread"), finding["place"], finding.get("offset")), 0, 1
 
 
 class Look:

@@ -79,10 +79,10 @@ peers-table = $(Q)O=$(O) python3 -B tests/residue/peers/table.py
 # asks the network for nothing.
 PEERS_TAP := $(O)/tap/residue-peers.tap
 RESIDUE_TAP += $(PEERS_TAP)
-$(PEERS_TAP): $(PEERS_NEED) peers-go-have README.md .FORCE
+$(PEERS_TAP): $(PEERS_NEED) peers-go-have README.md tests/residue/README.md .FORCE
 	$(call say,TEST,residue/peers)
 	$(Q)mkdir -p $(@D) && rm -f $@
-	$(peers-table) --check README.md >$@ || grep -v '^ok' $@
+	$(peers-table) --check README.md tests/residue/README.md >$@ || grep -v '^ok' $@
 
 # How this and the table of programs count.
 SEARCHER_TAP := $(O)/tap/residue-searcher.tap
