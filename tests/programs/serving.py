@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Programs that are searched while they have a secret: two agents and a service, after they
-# were used, and minisign and ssh-keygen with a key in hand. Each is used as a person does, and what it
-# is for is seen to be done.
+# were used; minisign and ssh-keygen, with a key in hand. Each is used as a person does, and
+# what it is for is seen to be done.
 """Programs as they serve."""
 
 import contextlib

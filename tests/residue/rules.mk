@@ -6,13 +6,13 @@ RESIDUE_O := $(O)/tests/residue
 
 # Each program's own objects; those of the searchers are shared.
 SEARCH	:= search needle
-PROCESS	:= process memory $(SEARCH)
-residue-search-src := search_process at_exit $(PROCESS)
+ASK	:= ask where needle
+residue-search-src := search_process secret_pages where needle
 ramsearch-src	:= search_ram $(SEARCH)
 lethe-mainjob-src := mainjob report summary verdict run look frames peer self_search exchange \
-		   transfer aes_schedule $(PROCESS)
+		   transfer aes_schedule secret_pages search $(ASK)
 search_test-src	:= search_test aes_schedule $(SEARCH)
-process_test-src := process_test plants $(PROCESS)
+process_test-src := process_test plants $(ASK)
 tools_test-src	:= tools_test needle
 ram_test-src	:= ram_test frames needle
 ending_test-src	:= ending_test ending needle
@@ -21,10 +21,17 @@ COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
 kernel_test-src	:= kernel_test target needle
-wipe_test-src	:= wipe_test target $(PROCESS)
+wipe_test-src	:= wipe_test target $(ASK)
 stale-src	:= stale needle
 
+# What lethectl scan is made of, and nothing that loads BPF programs: make run has to do
+# on machines that build none.
+SCAN_OBJ := $(addprefix $(LIB_O)/lethectl/,$(addsuffix .o,$(addprefix scan_,secret forms cipher \
+	table filter engine stop maps memory registers place symbol session report) \
+	output terminal undo))
+
 # From other rooms.
+residue-search-obj := $(SCAN_OBJ)
 HOSTLINK := $(O)/tests/vm/hostlink.o
 lethe-mainjob-obj := $(HOSTLINK)
 ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
@@ -39,6 +46,7 @@ stale-obj	:= $(SELFTEST_REGISTERS)
 
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
+residue-search-libs := -L$(O)/lib -llethe -ljson-c
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
 ram_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
@@ -79,7 +87,9 @@ $(RESIDUE_O)/%.o: tests/residue/%.S
 $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
-$(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
+$(RESIDUE_O)/search_process.o: LANG_CFLAGS := -Iuser/lethectl
+
+$(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/residue-search $(RESIDUE_O)/ram_test: $(LIBRARIES)
 
 .SECONDEXPANSION:
 $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
@@ -88,7 +98,7 @@ $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(add
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) $($*-libs)
 
 # They are run by it.
-$(RESIDUE_O)/tools_test: | $(RESIDUE_TOOLS)
+$(RESIDUE_O)/tools_test $(RESIDUE_O)/process_test $(RESIDUE_O)/wipe_test: | $(RESIDUE_TOOLS)
 
 RESIDUE_TAP := $(RESIDUE_TESTS:$(RESIDUE_O)/%=$(O)/tap/residue-%.tap)
 KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)

@@ -6,8 +6,8 @@
 	O=build table.py --check DOCUMENT...	a KTAP document: are their tables true?
 	O=build table.py --write DOCUMENT...	put there what was measured
 
-A document has some of the columns, or all. How many copies there are differs between machines and days. What is held true is
-where there are none, and where there are any.
+A document has some of the columns, or all. How many copies there are differs between
+machines and days. What is held true is where there are none, and where there are any.
 """
 
 import sys
