@@ -97,6 +97,12 @@ $(TO_EXIT): tests/programs/to_exit.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
 
+TO_EXIT_TAP := $(O)/tap/to_exit.tap
+$(TO_EXIT_TAP): tests/programs/to_exit_test.py $(LETHECTL) $(TO_EXIT) .FORCE
+	$(call say,TEST,to_exit)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(TO_EXIT) >$@ || grep '^not ok\|^# ' $@ || true
+
 RESIDUE_README := tests/residue/README.md
 PROGRAMS_TAP := $(FALLBACKS:%=$(O)/tap/programs-%.tap)
 $(O)/tap/programs-memfd_secret.tap: PROGRAMS_CHECK := --check $(RESIDUE_README)
@@ -106,6 +112,8 @@ $(PROGRAMS_TAP): $(O)/tap/programs-%.tap: tests/programs/programs.py $(LETHECTL)
 	$(Q)mkdir -p $(@D)
 	$(Q)LETHE_BACKEND=$* /usr/bin/python3 -B $< $(O) $(O)/programs-$*.tsv \
 		$(PROGRAMS_CHECK) >$@ || grep '^not ok\|^# ' $@ || true
+
+PROGRAMS_TAP += $(TO_EXIT_TAP)
 
 programs-table = $(Q)LETHE_BACKEND=memfd_secret /usr/bin/python3 -B tests/programs/programs.py \
 	$(O) $(O)/programs.tsv $(1) >$(O)/programs.log || \
