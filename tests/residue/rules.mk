@@ -7,7 +7,8 @@ RESIDUE_O := $(O)/tests/residue
 # Each program's own objects; those of the searchers are shared.
 SEARCH	:= search needle
 ASK	:= ask where needle
-residue-search-src := search_process secret_pages where needle
+residue-search-src := search_process secret_pages where needle \
+	$(if $(wildcard user/lethectl/scan_kernel.c),no_kernel)
 ramsearch-src	:= search_ram $(SEARCH)
 lethe-mainjob-src := mainjob report summary verdict run look frames peer self_search exchange \
 		   transfer aes_schedule secret_pages search $(ASK)
@@ -87,7 +88,7 @@ $(RESIDUE_O)/%.o: tests/residue/%.S
 $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
-$(RESIDUE_O)/search_process.o: LANG_CFLAGS := -Iuser/lethectl
+$(RESIDUE_O)/search_process.o $(RESIDUE_O)/no_kernel.o: LANG_CFLAGS := -Iuser/lethectl
 
 $(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/residue-search $(RESIDUE_O)/ram_test: $(LIBRARIES)
 
