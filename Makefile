@@ -133,6 +133,10 @@ residue-peers: deps-test ## Where other ways to protect a secret leave residue
 programs: deps-programs ## What real programs leave, plainly and under lethectl run
 	$(again) programs-all
 
+.PHONY: residue-tables
+residue-tables: deps-test ## Both of these, measured and written into tests/residue/README.md
+	$(again) residue-tables-all
+
 .PHONY: report-looks
 report-looks: deps-report-looks ## The page of lethectl verify in Chromium (PICTURES=directory)
 	$(again) report-looks-all

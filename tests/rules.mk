@@ -69,6 +69,7 @@ vm-library-programs = $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAM
 	$(if $(filter $(1),$(ONE)),$(then) env LETHE_BACKEND=kmod $(SELFTEST_STORM))
 
 vm-ram-options := $(with-module) --timeout 600 --no-slub-debug --mem 256 \
+	--file $(RESIDUE_O)/residue-search \
 	--append randomize_kstack_offset=off
 vm-ram-programs := $(VM_PROGRAMS) \
 	$(foreach p,$(RESIDUE_VM_TESTS),$(then) $(p))
