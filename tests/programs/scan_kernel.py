@@ -14,7 +14,7 @@ import time
 
 from scanning import DIRECTORY, Subject, answer, end, key, note, result, scan
 
-PLANNED = 17
+PLANNED = 19
 NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
 
 
@@ -63,6 +63,9 @@ def area():
     result(said['kernel']['live'] >= len(registers),
            'and known to be in the XSAVE area, and not told of twice')
     result(other == 0, 'what is nowhere is not found there either')
+    status, said, _ = kept('stale', '--no-kernel')
+    result(status == 0 and not said['kernel']['searched_bytes'] and not said['found'],
+           '--no-kernel: what the kernel keeps is left out')
     status, said, other = kept('stale')
     found = in_kernel(said)
     places = ' '.join(f['place'] for f in found)
@@ -155,6 +158,8 @@ def without():
     with Subject('count', 1, secret) as subject:
         result(scan(subject.pid, key(), '--kernel').returncode == 0,
                '--kernel: clean where they were searched')
+        result(scan(subject.pid, key(), '--kernel', '--no-kernel').returncode == 2,
+               '--kernel and --no-kernel: bad usage')
     program = 'import time; x = %r; print(flush=True); time.sleep(100)'
     process = subprocess.Popen([*NOBODY, '/usr/bin/python3', '-c', program % 'abcdefgh'],
                                stdout=subprocess.PIPE)

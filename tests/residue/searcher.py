@@ -109,8 +109,8 @@ def ask(lethectl, pid, secret, *options):
     try:
         os.write(theirs, secret)
         os.close(theirs)
-        done = subprocess.run([lethectl, "scan", "--json", "--pid", str(pid), "--secret-fd",
-                               str(ours), *options], pass_fds=[ours], timeout=SECONDS,
+        done = subprocess.run([lethectl, "scan", "--json", "--pid", str(pid), "--no-kernel",
+                               "--secret-fd", str(ours), *options], pass_fds=[ours], timeout=SECONDS,
                               capture_output=True, check=False)
     finally:
         os.close(ours)

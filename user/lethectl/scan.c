@@ -17,10 +17,10 @@
 struct options {
 	long pid, fd, minimum;
 	unsigned int forms;
-	bool kernel;
+	bool kernel, no_kernel;
 };
 
-enum { KEY_FORMS = 256, KEY_KERNEL, KEY_MINIMUM, KEY_SECRET_FD, KEY_SECRET };
+enum { KEY_FORMS = 256, KEY_KERNEL, KEY_NO_KERNEL, KEY_MINIMUM, KEY_SECRET_FD, KEY_SECRET };
 
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "The process to search", 0 },
@@ -32,6 +32,8 @@ static const struct argp_option options[] = {
 	{ "kernel", KEY_KERNEL, NULL, 0,
 	  "Unknown, and not clean, if the kernel's copies of registers cannot be searched",
 	  0 },
+	{ "no-kernel", KEY_NO_KERNEL, NULL, 0,
+	  "Leave out the kernel's copies of registers", 0 },
 	{ "minimum", KEY_MINIMUM, "BYTES", 0,
 	  "How much of the secret in a row counts; 8, which is the least", 0 },
 	{ "secret", KEY_SECRET, "SECRET", OPTION_HIDDEN, NULL, 0 },
@@ -89,6 +91,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_KERNEL:
 		given->kernel = true;
 		break;
+	case KEY_NO_KERNEL:
+		given->no_kernel = true;
+		break;
 	case KEY_MINIMUM:
 		given->minimum = number(state, "minimum", arg, SCAN_MIN);
 		break;
@@ -104,6 +109,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (given->fd < 0)
 			argp_error(state,
 				   "which secret? --secret-fd FD, and FD open: 3<FILE");
+		if (given->kernel && given->no_kernel)
+			argp_error(state, "--kernel and --no-kernel: which of the two?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -124,6 +131,7 @@ static int run_scan(struct scan *scan, const struct options *given)
 	if (status)
 		return status;
 	scan->kernel.required = given->kernel;
+	scan->kernel.off = given->no_kernel;
 	if (scan_process(scan, pid, why, sizeof(why)))
 		return output_error("%s", why);
 	return report(scan);
