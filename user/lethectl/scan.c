@@ -20,7 +20,14 @@ struct options {
 	bool kernel, no_kernel;
 };
 
-enum { KEY_FORMS = 256, KEY_KERNEL, KEY_NO_KERNEL, KEY_MINIMUM, KEY_SECRET_FD, KEY_SECRET };
+enum {
+	KEY_FORMS = 256,
+	KEY_KERNEL,
+	KEY_NO_KERNEL,
+	KEY_MINIMUM,
+	KEY_SECRET_FD,
+	KEY_SECRET
+};
 
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "The process to search", 0 },
@@ -145,7 +152,9 @@ int scan_verb(int argc, char **argv)
 		.doc = "Stop a process, and search all of its memory and registers for a secret, in every form that it may have there.\v"
 		       "The exit status is 0 if it is nowhere, 1 if it was found, whole or 8 bytes of it in a row, and 2 if that could not be told.",
 	};
-	struct options given = { -1, -1, SCAN_MIN, (1U << NR_FORMS) - 1, false };
+	struct options given = {
+		.pid = -1, .fd = -1, .minimum = SCAN_MIN, .forms = (1U << NR_FORMS) - 1
+	};
 	struct scan scan = { .memory = -1, .pagemap = -1 };
 	int status;
 
