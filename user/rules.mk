@@ -76,6 +76,9 @@ $(LIB_O)/lethectl/%.o: user/lethectl/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
 
+# It has the page inside.
+$(LIB_O)/lethectl/report_page.o: user/lethectl/report.html
+
 $(LIB_O)/%.o: user/src/%.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)

@@ -128,7 +128,7 @@ static void read_name(struct scan *scan)
 }
 
 /* All that is of one process, and not of the secret. */
-static void forget(struct scan *scan)
+void scan_forget(struct scan *scan)
 {
 	maps_free(&scan->maps);
 	scan->maps = (struct maps){ 0 };
@@ -137,7 +137,7 @@ static void forget(struct scan *scan)
 	if (scan->pagemap >= 0)
 		close(scan->pagemap);
 	scan->memory = scan->pagemap = -1;
-	scan->layout = (struct layout){ 0 };
+	scan->layout = (struct start_layout){ 0 };
 	scan->nr_findings = scan->nr_found = scan->nr_whole = 0;
 	scan->registers = 0;
 	scan->gone = false;
@@ -147,7 +147,7 @@ int scan_stopped(struct scan *scan, char *why, size_t room)
 {
 	int err;
 
-	forget(scan);
+	scan_forget(scan);
 	scan->pid = scan->stopped.pid;
 	scan->nr_threads = scan->stopped.nr_threads;
 	err = open_memory(scan);
@@ -191,7 +191,7 @@ int scan_process(struct scan *scan, pid_t pid, char *why, size_t room)
 
 void scan_close(struct scan *scan)
 {
-	forget(scan);
+	scan_forget(scan);
 	engine_free(scan->engine);
 	if (scan->table)
 		undo_forget(scan->undo);

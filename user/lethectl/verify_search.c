@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * A search of a process of the program's, where it stands; and when there is one. Where
+ * there is no secret to search for, it is seen all the same what is mapped, and what of
+ * that a core dump would have.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "output.h"
+#include "verify.h"
+
+/* So many are searched whatever it takes; of more as many as double the run's time. */
+#define FIRST 100
+
+const char *const why_names[NR_WHYS] = {
+	[WHY_SECTION] = "section end",
+	[WHY_EXIT] = "exit",
+	[WHY_CORE] = "core",
+	[WHY_LEFT] = "still running",
+};
+
+/* Of a program that makes its secret itself: the file that it has put it into by now. */
+static void ready(struct verify *verify)
+{
+	struct stat st;
+	int fd, status;
+
+	if (verify->ready || verify->failed || !verify->asked.secret_file)
+		return;
+	fd = open(verify->asked.secret_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd < 0 || fstat(fd, &st)) {
+		verify->failed = output_error("--secret-file %s: %s",
+					      verify->asked.secret_file, strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		verify->failed = output_error("--secret-file %s: is no plain file",
+					      verify->asked.secret_file);
+	} else if (st.st_size) {
+		status = scan_open(&verify->scan, fd, verify->asked.minimum,
+				   verify->asked.forms);
+		verify->ready = !status;
+		verify->failed = status;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+bool map_is_secret(const struct map *map)
+{
+	return map->kind == KIND_SECRET;
+}
+
+/* Which backend it has, as far as its mappings show; and secret ones that would be dumped. */
+static void look_at_maps(struct verify *verify, const struct maps *maps,
+			 const struct core_set *core)
+{
+	size_t i;
+
+	for (i = 0; i < maps->nr; i++) {
+		if (!map_is_secret(&maps->map[i]))
+			continue;
+		verify->secret_maps++;
+		if (strstr(maps->map[i].name, "lethe"))
+			verify->kmod = true;
+		else
+			verify->memfd = true;
+		verify->secret_dumped += core_set_has(core, &maps->map[i]);
+	}
+}
+
+/* Of what was found, what a core dump would have had: registers, and what is dumped. */
+static size_t in_core(const struct scan *scan, const struct core_set *core)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < scan->nr_findings; i++) {
+		const struct map *map = scan->findings[i].place.map;
+
+		n += map ? core_set_has(core, map) : true;
+	}
+	return n;
+}
+
+static bool hides(const struct scan *scan)
+{
+	size_t i;
+
+	for (i = 0; i < scan->maps.nr; i++)
+		if (scan->maps.map[i].refused && !map_is_secret(&scan->maps.map[i]))
+			return true;
+	return false;
+}
+
+/* Those that ended a section at the same moment were searched with it. */
+static void serve(struct verify *verify, const struct tracee *tracee)
+{
+	struct tracee *other;
+	const struct mark *mark;
+
+	for (other = tracee_each(verify, NULL); other;
+	     other = tracee_each(verify, other)) {
+		if (other == tracee || other->process != tracee->process ||
+		    !other->stopped || other->served ||
+		    other->status >> 8 != 5 /* SIGTRAP, and no event */)
+			continue;
+		mark = marks_hit(other);
+		if (!mark || mark->kind != MARK_END)
+			continue;
+		other->served = true;
+		other->process->sections++;
+		other->process->searched++;
+		verify->sections++;
+		verify->searched++;
+	}
+}
+
+/* With a secret. */
+static void search_for_it(struct verify *verify, struct tracee *tracee, enum why why,
+			  const struct core_set *core)
+{
+	struct scan *scan = &verify->scan;
+	struct verify_count *count = &verify->count[why];
+	struct process *process = tracee->process;
+	struct json_object *stop;
+	char text[512];
+	bool complete;
+	size_t dumped;
+	int err;
+
+	scan->peeked_at = 0;
+	err = scan_stopped(scan, text, sizeof(text));
+	progress_erase();
+	scan->stopped_ns = now_ns() - scan->stopped.since;
+	verify->searching_ns += scan->stopped_ns;
+	complete = !err && !scan->gone && !scan->stopped.not_stopped && !hides(scan);
+	if (err)
+		record_note(verify, "%s", text);
+	count->stops++;
+	count->found += scan->nr_found;
+	count->whole += scan->nr_whole;
+	count->incomplete += !complete;
+	dumped = in_core(scan, core);
+	verify->dumped_found += dumped;
+	verify->dumped_stops++;
+	if (why == WHY_CORE)
+		verify->core_found += dumped;
+	if (why == WHY_SECTION) {
+		process->searched++;
+		verify->searched++;
+		serve(verify, tracee);
+	}
+	if (why != WHY_SECTION && why != WHY_CORE && !err && !scan->gone)
+		process->exit_searched = true;
+	look_at_maps(verify, &scan->maps, core);
+	stop = record_stop(verify, tracee, why);
+	if (stop) {
+		member_flag(stop, "complete", complete);
+		member_number(stop, "in_core", dumped);
+		record_findings(verify, stop, scan);
+	}
+	record_maps(verify, process, &scan->maps, scan->nr_found > 0);
+}
+
+static void look(struct verify *verify, struct tracee *tracee, enum why why,
+		 const struct core_set *core)
+{
+	struct maps maps;
+
+	if (!maps_read(&maps, tracee->process->pid, tracee->tid)) {
+		look_at_maps(verify, &maps, core);
+		record_maps(verify, tracee->process, &maps, false);
+		if (why == WHY_EXIT)
+			tracee->process->exit_searched = true;
+	}
+	maps_free(&maps);
+}
+
+void search(struct verify *verify, struct tracee *tracee, enum why why)
+{
+	struct stopped *stopped = &verify->scan.stopped;
+	struct core_set core;
+
+	ready(verify);
+	core_set_read(&core, tracee->process->pid, tracee->tid);
+	if (!verify->ready) {
+		look(verify, tracee, why, &core);
+	} else if (world_stop(verify, tracee, stopped)) {
+		search_for_it(verify, tracee, why, &core);
+		free(stopped->threads);
+		stopped->threads = NULL;
+		stopped->nr_threads = 0;
+	}
+	core_set_free(&core);
+}
+
+/* Is it time for one? */
+static bool due(const struct verify *verify)
+{
+	if (!verify->ready)
+		return verify->asked.secret_file && !verify->failed;
+	if (verify->asked.every)
+		return (verify->sections - 1) % verify->asked.every == 0;
+	return verify->searched < FIRST ||
+	       verify->searching_ns <= (now_ns() - verify->began) / 2;
+}
+
+void search_section(struct verify *verify, struct tracee *tracee)
+{
+	tracee->process->sections++;
+	verify->sections++;
+	if (due(verify))
+		search(verify, tracee, WHY_SECTION);
+}
