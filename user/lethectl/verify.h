@@ -143,7 +143,7 @@ struct verify {
 	/* what came of it */
 	struct verify_count count[NR_WHYS];
 	unsigned long long sections, searched, searching_ns;
-	unsigned long long unsearched_exits, unseen_marks, execs;
+	unsigned long long unsearched_exits, unseen_marks, execs, let_go;
 	unsigned long long dumped_found, dumped_stops, core_found;
 	unsigned long long secret_dumped, secret_maps, pages_seen, pages_secret;
 	unsigned int statuses[4]; /* of checks */

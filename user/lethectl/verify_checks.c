@@ -176,6 +176,11 @@ static void notes(struct verify *verify)
 			verify,
 			"%s times a process executed another program: what it had in memory until then was searched only at section ends before",
 			watch_number(verify->execs));
+	if (verify->let_go)
+		record_note(
+			verify,
+			"%s processes outlived the program: they were searched as they were then, and go on untraced",
+			watch_number(verify->let_go));
 	if (verify->searched < verify->sections && verify->ready)
 		record_note(verify, "searched at %s of %s section ends (%s)",
 			    watch_number(verify->searched), watch_number(verify->sections),

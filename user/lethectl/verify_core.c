@@ -216,7 +216,7 @@ static void search_file(struct verify *verify, int fd)
 
 void core_search(struct verify *verify, struct process *process)
 {
-	char pattern[256], path[4400];
+	char pattern[256], where[4400], path[4400];
 	int fd, err;
 
 	if (!WCOREDUMP(process->status))
@@ -229,8 +229,8 @@ void core_search(struct verify *verify, struct process *process)
 		snprintf(verify->core_name, sizeof(verify->core_name), "%s", pattern);
 		return;
 	}
-	expand(pattern, process, path, sizeof(path));
-	fd = find_core(verify, path, path, sizeof(path));
+	expand(pattern, process, where, sizeof(where));
+	fd = find_core(verify, where, path, sizeof(path));
 	if (fd < 0) {
 		record_note(verify, "the core dump of process %d is not where core_pattern says (%s): it was not searched",
 			    (int)process->pid, pattern);

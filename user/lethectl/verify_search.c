@@ -188,16 +188,17 @@ void search(struct verify *verify, struct tracee *tracee, enum why why)
 	struct core_set core;
 
 	ready(verify);
+	if (!world_stop(verify, tracee, stopped))
+		return;
 	core_set_read(&core, tracee->process->pid, tracee->tid);
-	if (!verify->ready) {
-		look(verify, tracee, why, &core);
-	} else if (world_stop(verify, tracee, stopped)) {
+	if (verify->ready)
 		search_for_it(verify, tracee, why, &core);
-		free(stopped->threads);
-		stopped->threads = NULL;
-		stopped->nr_threads = 0;
-	}
+	else
+		look(verify, tracee, why, &core);
 	core_set_free(&core);
+	free(stopped->threads);
+	stopped->threads = NULL;
+	stopped->nr_threads = 0;
 }
 
 /* Is it time for one? */

@@ -314,8 +314,8 @@ static void part(struct verify *verify, struct tracee *tracee)
 	struct tracee *thread, *next;
 	int signal = WSTOPSIG(tracee->status);
 
-	if (!process->exit_searched)
-		search(verify, tracee, WHY_LEFT);
+	verify->let_go++;
+	search(verify, tracee, WHY_LEFT);
 	marks_remove(tracee);
 	for (thread = tracee_each(verify, NULL); thread; thread = next) {
 		next = tracee_each(verify, thread);

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What lethectl verify is tried on: a program with sections that leaves a secret in a
+ * place of which the test knows, or nowhere, and ends, forks, executes and waits in every
+ * way that there is.
+ *
+ *	verify_subject WAY FILE [NUMBER]	FILE has the secret
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lethe.h"
+
+#define SIZE 32
+
+static const char *file;
+static int number;
+static unsigned char kept[SIZE];
+
+static void take(void *to)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, to, SIZE) != SIZE)
+		_exit(20);
+	close(fd);
+}
+
+/* A section that has the secret, and leaves it nowhere. */
+static void use(void *unused)
+{
+	unsigned char secret[SIZE];
+
+	(void)unused;
+	take(secret);
+	/* In registers, too. */
+	__asm__ volatile("movdqu (%0), %%xmm5" ::"r"(secret) : "xmm5");
+}
+
+static void section(void (*fn)(void *))
+{
+	int err = lethe_do(fn, NULL);
+
+	if (err) {
+		fprintf(stderr, "lethe_do: %s\n", strerror(-err));
+		_exit(21);
+	}
+}
+
+static void use_and_keep(void *unused)
+{
+	use(unused);
+	take(kept);
+}
+
+static int clean(void)
+{
+	int i;
+
+	for (i = 0; i < number; i++)
+		section(use);
+	return 0;
+}
+
+static int global(void)
+{
+	section(use_and_keep);
+	explicit_bzero(kept, SIZE);
+	section(use);
+	return 0;
+}
+
+static __attribute__((noinline)) void on_stack(void)
+{
+	unsigned char secret[4096];
+
+	take(secret);
+	__asm__ volatile("" ::"r"(secret) : "memory");
+}
+
+/* Of an ordinary function, before the section: at its end it is there still. */
+static int stack(void)
+{
+	on_stack();
+	section(use);
+	return 0;
+}
+
+/* Freed, and not erased: it is there as it ends. */
+static int heap(void)
+{
+	unsigned char *secret = malloc(3 * SIZE);
+
+	section(use);
+	take(secret + SIZE);
+	free(secret);
+	return 0;
+}
+
+static int plain(void)
+{
+	take(kept);
+	return 0;
+}
+
+static int crash(void)
+{
+	take(kept);
+	abort();
+}
+
+static int crash_clean(void)
+{
+	section(use);
+	abort();
+}
+
+static void *many(void *barrier)
+{
+	int i;
+
+	for (i = 0; i < number; i++) {
+		/* All of them end theirs at one moment. */
+		pthread_barrier_wait(barrier);
+		section(use);
+	}
+	return NULL;
+}
+
+static int threads(void)
+{
+	pthread_barrier_t barrier;
+	pthread_t thread[8];
+	int i;
+
+	pthread_barrier_init(&barrier, NULL, 8);
+	for (i = 0; i < 8; i++)
+		if (pthread_create(&thread[i], NULL, many, &barrier))
+			return 22;
+	for (i = 0; i < 8; i++)
+		pthread_join(thread[i], NULL);
+	return 0;
+}
+
+static void *end_thread(void *unused)
+{
+	section(use);
+	return unused;
+}
+
+/* Threads come and go, while others end sections. */
+static int spawning(void)
+{
+	pthread_t thread[4];
+	int i, k;
+
+	for (i = 0; i < number; i++) {
+		for (k = 0; k < 4; k++)
+			if (pthread_create(&thread[k], NULL, end_thread, NULL))
+				return 22;
+		section(use);
+		for (k = 0; k < 4; k++)
+			pthread_join(thread[k], NULL);
+	}
+	return 0;
+}
+
+static void *leave(void *unused)
+{
+	pthread_t leader = *(pthread_t *)unused;
+
+	pthread_join(leader, NULL);
+	section(use);
+	take(kept);
+	exit(0);
+}
+
+/* Its first thread ends before the others. */
+static int leader(void)
+{
+	static pthread_t self;
+	pthread_t thread;
+
+	self = pthread_self();
+	if (pthread_create(&thread, NULL, leave, &self))
+		return 22;
+	pthread_exit(NULL);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return 23;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 24;
+}
+
+/* Each child has sections of its own; the last keeps what it had. */
+static int forks(void)
+{
+	pid_t pid;
+	int i, err;
+
+	section(use);
+	for (i = 0; i < number; i++) {
+		pid = fork();
+		if (!pid) {
+			section(use);
+			if (i == number - 1)
+				take(kept);
+			_exit(0);
+		}
+		err = wait_for(pid);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int execs(void)
+{
+	char left[16];
+	pid_t pid;
+
+	section(use);
+	if (number) {
+		snprintf(left, sizeof(left), "%d", number - 1);
+		execl("/proc/self/exe", "again", "execs", file, left, NULL);
+		return 25;
+	}
+	pid = vfork();
+	if (!pid) {
+		execl("/proc/self/exe", "vforked", "global", file, NULL);
+		_exit(25);
+	}
+	return wait_for(pid);
+}
+
+static void *spin(void *unused)
+{
+	for (;;)
+		section(use);
+	return unused;
+}
+
+/* A thread executes another program, while others end sections. */
+static int threads_exec(void)
+{
+	pthread_t thread[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		if (pthread_create(&thread[i], NULL, spin, NULL))
+			return 22;
+	usleep(50000);
+	execl("/proc/self/exe", "again", "clean", file, "1", NULL);
+	return 25;
+}
+
+static int threads_exit(void)
+{
+	pthread_t thread[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		if (pthread_create(&thread[i], NULL, spin, NULL))
+			return 22;
+	usleep(50000);
+	exit(0);
+}
+
+static int killed(void)
+{
+	section(use);
+	take(kept);
+	raise(SIGKILL);
+	return 26;
+}
+
+static volatile sig_atomic_t stops, signals;
+
+static void on_signal(int signal)
+{
+	stops += signal == SIGCONT;
+	signals += signal == SIGUSR1;
+}
+
+/* Stops itself and has a child wake it; signals are none lost. */
+static int stopped(void)
+{
+	pid_t self = getpid(), pid;
+	int i;
+
+	signal(SIGCONT, on_signal);
+	signal(SIGUSR1, on_signal);
+	for (i = 0; i < 20; i++) {
+		section(use);
+		pid = fork();
+		if (!pid) {
+			char path[64], state[256] = "";
+			int tries, fd;
+
+			snprintf(path, sizeof(path), "/proc/%d/stat", self);
+			for (tries = 0; tries < 5000 && !strstr(state, ") T") &&
+					!strstr(state, ") t");
+			     tries++) {
+				fd = open(path, O_RDONLY);
+				if (read(fd, state, sizeof(state) - 1) < 0)
+					_exit(1);
+				close(fd);
+				usleep(1000);
+			}
+			usleep(5000);
+			kill(self, SIGUSR1);
+			kill(self, SIGCONT);
+			_exit(0);
+		}
+		raise(SIGSTOP);
+		if (wait_for(pid))
+			return 27;
+	}
+	return stops == 20 && signals == 20 ? 0 : 28;
+}
+
+static int traces(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) ? 0 : 1);
+	return wait_for(pid) ? 29 : 0;
+}
+
+/* Something of it goes on when it has ended. */
+static int outlived(void)
+{
+	int ready[2];
+	char byte;
+
+	if (pipe(ready))
+		return 30;
+	if (!fork()) {
+		setsid();
+		take(kept);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		sleep((unsigned int)number);
+		/* It is let go, and the section ends as ever. */
+		section(use);
+		_exit(0);
+	}
+	return read(ready[0], &byte, 1) == 1 ? 0 : 30;
+}
+
+static int fails(void)
+{
+	section(use);
+	return 3;
+}
+
+static int waits(void)
+{
+	section(use);
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+	return 0;
+}
+
+/* Makes its secret itself, and says what it is in a file. */
+static int makes(void)
+{
+	unsigned char secret[SIZE];
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC), to;
+
+	if (fd < 0 || read(fd, secret, SIZE) != SIZE)
+		return 31;
+	close(fd);
+	to = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (to < 0 || write(to, secret, SIZE) != SIZE)
+		return 31;
+	close(to);
+	if (number)
+		memcpy(kept, secret, SIZE);
+	explicit_bzero(secret, SIZE);
+	section(use);
+	return 0;
+}
+
+static int shared_memory_child(void *unused)
+{
+	(void)unused;
+	section(use);
+	return 0;
+}
+
+/* A process that has the same memory, and is no thread. */
+static int shares(void)
+{
+	static char other_stack[256 * 1024];
+	pid_t pid = clone(shared_memory_child, other_stack + sizeof(other_stack),
+			  CLONE_VM | SIGCHLD, NULL);
+
+	if (pid < 0)
+		return 32;
+	return wait_for(pid);
+}
+
+static void end_inside(void *unused)
+{
+	use(unused);
+	exit(0);
+}
+
+static int exits_inside(void)
+{
+	section(end_inside);
+	return 33;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(void);
+	} ways[] = {
+		{ "clean", clean },	      { "global", global },
+		{ "stack", stack },	      { "heap", heap },
+		{ "plain", plain },	      { "crash", crash },
+		{ "crash_clean", crash_clean }, { "threads", threads },
+		{ "spawning", spawning },     { "leader", leader },
+		{ "forks", forks },	      { "execs", execs },
+		{ "threads_exec", threads_exec }, { "threads_exit", threads_exit },
+		{ "killed", killed },	      { "stopped", stopped },
+		{ "traces", traces },	      { "outlived", outlived },
+		{ "fails", fails },	      { "waits", waits },
+		{ "makes", makes },	      { "shares", shares },
+		{ "exits_inside", exits_inside },
+	};
+	size_t i;
+
+	if (argc < 3)
+		return 19;
+	file = argv[2];
+	number = argc > 3 ? atoi(argv[3]) : 0;
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!strcmp(ways[i].name, argv[1]))
+			return ways[i].run();
+	return 19;
+}
