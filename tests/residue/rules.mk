@@ -77,6 +77,8 @@ $(RESIDUE_O)/%.o: tests/residue/%.S
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
+# It has marks as the library has.
+$(RESIDUE_O)/peer.o: LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
 $(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)

@@ -25,6 +25,7 @@ enum {
 	KEY_FORMS,
 	KEY_MINIMUM,
 	KEY_EVERY,
+	KEY_AT,
 	KEY_WAIT,
 	KEY_CORE,
 	KEY_KEEP_CORE,
@@ -46,6 +47,8 @@ static const struct argp_option options[] = {
 	  "How much of the secret in a row counts; 8, which is the least", 0 },
 	{ "every", KEY_EVERY, "N", 0,
 	  "Search at each Nth section end (as many as double the run's time)", 0 },
+	{ "at", KEY_AT, "PROVIDER:NAME", 0,
+	  "Search at these marks (USDT) of the program, too", 0 },
 	{ "wait", KEY_WAIT, "S", 0,
 	  "Wait so many seconds for what outlives PROGRAM (2); then it is searched, and let go",
 	  0 },
@@ -148,6 +151,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_EVERY:
 		asked->every = number(state, "every", arg, 1);
 		break;
+	case KEY_AT:
+		if (!strchr(arg, ':') || asked->nr_at == 16)
+			argp_error(
+				state,
+				"--at: \"%s\" is no PROVIDER:NAME, or one too many (16)",
+				arg);
+		asked->at[asked->nr_at++] = arg;
+		break;
 	case KEY_WAIT:
 		asked->wait = seconds(state, arg);
 		break;
@@ -175,8 +186,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		/* What is not behind it could be an option of ours, or of the program's. */
 		if (!state->quoted || state->next - 1 < state->quoted)
-			argp_error(state, "put -- before \"%s\": -- PROGRAM [ARGUMENT...]",
-				   arg);
+			argp_error(state,
+				   "put -- before \"%s\": -- PROGRAM [ARGUMENT...]", arg);
 		asked->program = &state->argv[state->next - 1];
 		state->next = state->argc;
 		break;
@@ -329,6 +340,7 @@ static int run(struct verify *verify)
 	err = verify->signals < 0 ? -errno : part_outputs(verify);
 	if (err)
 		return output_error("not run: %s", strerror(-err));
+	notes_want(verify->asked.at, verify->asked.nr_at);
 	probes_open(verify);
 	record_begin(verify);
 	status = verify_start(verify);

@@ -30,6 +30,7 @@
 
 enum mark_kind {
 	MARK_END,    /* a section has ended */
+	MARK_AT,     /* one of those that were asked for */
 	MARK_LINKER, /* the dynamic linker has mapped or unmapped something */
 	MARK_ENTRY,  /* the program's first instruction, where the linker tells nothing */
 };
@@ -38,11 +39,13 @@ enum mark_kind {
  * struct mark - a breakpoint
  * @address: of it
  * @was: the instruction's first byte, under it
+ * @name: of those that were asked for
  */
 struct mark {
 	uint64_t address;
 	enum mark_kind kind;
 	uint8_t was;
+	const char *name;
 };
 
 /**
@@ -109,6 +112,8 @@ struct verify_options {
 	unsigned int forms;
 	size_t minimum;
 	unsigned long long every; /* 0: as the time allows */
+	const char *at[16];
+	unsigned int nr_at;
 	double wait;
 	bool core, keep_core;
 	enum probes_wanted probes;
@@ -121,7 +126,7 @@ struct verify_count {
 	unsigned long long stops, found, whole, incomplete;
 };
 
-enum why { WHY_SECTION, WHY_EXIT, WHY_CORE, WHY_LEFT, NR_WHYS };
+enum why { WHY_SECTION, WHY_MARK, WHY_EXIT, WHY_CORE, WHY_LEFT, NR_WHYS };
 
 struct verify {
 	struct verify_options asked;
@@ -143,6 +148,8 @@ struct verify {
 	/* what came of it */
 	struct verify_count count[NR_WHYS];
 	unsigned long long sections, searched, searching_ns;
+	unsigned long long reached, reached_searched; /* marks that were asked for */
+	const char *at_name;
 	unsigned long long unsearched_exits, unseen_marks, execs, let_go;
 	unsigned long long dumped_found, dumped_stops, core_found;
 	unsigned long long secret_dumped, secret_maps, pages_seen, pages_secret;
@@ -193,21 +200,30 @@ long long status_number(pid_t pid, const char *key, int base);
 bool world_stop(struct verify *verify, struct tracee *tracee, struct stopped *stopped);
 
 /* verify_notes.c */
+/* A place in a file to stop at; @name as --at has it. */
+struct noted_mark {
+	uint64_t offset;
+	enum mark_kind kind;
+	const char *name;
+};
+
 /**
  * struct noted - what a file says of itself
- * @end: where sections end, in the file
+ * @mark: where sections end, and what was asked for
  * @linker: of a dynamic linker, where it tells debuggers; 0: it is none
  * @entry: the first instruction, for one that has an interpreter
  */
 struct noted {
 	uint64_t device, inode;
-	uint64_t *end;
-	size_t nr_ends;
+	struct noted_mark *mark;
+	size_t nr_marks;
 	uint64_t linker, entry;
 	uint8_t linker_was, entry_was;
 	bool interpreted, traces;
 };
 
+/* Marks that are wanted beside section ends; before the first notes_of(). */
+void notes_want(const char *const *names, unsigned int nr);
 /* Of the file that is mapped at @start to @end; NULL: it cannot be read, or is no program. */
 const struct noted *notes_of(pid_t pid, uint64_t start, uint64_t end, const char *name,
 			     uint64_t inode);
@@ -228,8 +244,8 @@ void marks_remove(struct tracee *tracee);
 
 /* verify_search.c */
 void search(struct verify *verify, struct tracee *tracee, enum why why);
-/* A section has ended; searches, if it is time to. */
-void search_section(struct verify *verify, struct tracee *tracee);
+/* A section has ended, or a mark been reached; searches, if it is time to. */
+void search_at(struct verify *verify, struct tracee *tracee, const struct mark *mark);
 extern const char *const why_names[NR_WHYS];
 bool map_is_secret(const struct map *map);
 
@@ -265,8 +281,8 @@ struct json_object *record_stop(struct verify *verify, const struct tracee *trac
 				enum why why);
 void record_findings(struct verify *verify, struct json_object *stop,
 		     const struct scan *scan);
-void record_maps(struct verify *verify, struct process *process,
-		 const struct maps *maps, bool found);
+void record_maps(struct verify *verify, struct process *process, const struct maps *maps,
+		 bool found);
 void record_note(struct verify *verify, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void record_event(struct verify *verify, pid_t pid, const char *kind, const char *what,

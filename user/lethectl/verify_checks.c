@@ -46,30 +46,58 @@ static void at_sections(struct verify *verify)
 		check_add(verify, name, CHECK_NOT_ASKED, "%s section ends, and no secret",
 			  watch_number(verify->sections));
 	else if (count->found)
-		check_add(verify, name, CHECK_FAILED,
-			  "%s copies, %s whole, at %s of %s section ends that were searched",
-			  watch_number(count->found), watch_number(count->whole),
-			  watch_number(count->stops), watch_number(verify->sections));
+		check_add(
+			verify, name, CHECK_FAILED,
+			"%s copies, %s whole, at %s of %s section ends that were searched",
+			watch_number(count->found), watch_number(count->whole),
+			watch_number(count->stops), watch_number(verify->sections));
 	else if (verify->unseen_marks)
 		check_add(verify, name, CHECK_UNKNOWN,
 			  "at %s marks of liblethe no breakpoint could be put",
 			  watch_number(verify->unseen_marks));
 	else if (!verify->sections)
-		check_add(verify, name, CHECK_NOT_ASKED, "%s",
-			  verify->liblethe ?
-				  "liblethe is there, but no section has ended" :
-				  "there is no mark of liblethe in it: it was searched as it ended, alone");
+		check_add(
+			verify, name, CHECK_NOT_ASKED, "%s",
+			verify->liblethe ?
+				"liblethe is there, but no section has ended" :
+				"there is no mark of liblethe in it: it was searched as it ended, alone");
 	else if (!count->stops)
-		check_add(verify, name, CHECK_UNKNOWN,
-			  "at none of %s section ends was there a secret yet, or a process to search",
-			  watch_number(verify->sections));
+		check_add(
+			verify, name, CHECK_UNKNOWN,
+			"at none of %s section ends was there a secret yet, or a process to search",
+			watch_number(verify->sections));
 	else if (count->incomplete)
 		check_add(verify, name, CHECK_UNKNOWN,
-			  "%s of %s searches are not complete", watch_number(count->incomplete),
-			  watch_number(count->stops));
+			  "%s of %s searches are not complete",
+			  watch_number(count->incomplete), watch_number(count->stops));
 	else
 		check_add(verify, name, CHECK_PASSED, "searched at %s of %s section ends",
 			  watch_number(verify->searched), watch_number(verify->sections));
+}
+
+static void at_marks(struct verify *verify)
+{
+	static const char name[] = "no copy is there at a mark";
+	const struct verify_count *count = &verify->count[WHY_MARK];
+
+	if (!verify->asked.nr_at)
+		return;
+	if (!verify->ready)
+		check_add(verify, name, CHECK_NOT_ASKED, "no secret was given");
+	else if (count->found)
+		check_add(verify, name, CHECK_FAILED,
+			  "%s copies, %s whole, at %s of %s times that one was reached",
+			  watch_number(count->found), watch_number(count->whole),
+			  watch_number(count->stops), watch_number(verify->reached));
+	else if (!count->stops || count->incomplete)
+		check_add(
+			verify, name, CHECK_UNKNOWN,
+			"%s times one was reached, and searched %s times, %s of them completely",
+			watch_number(verify->reached), watch_number(count->stops),
+			watch_number(count->stops - count->incomplete));
+	else
+		check_add(verify, name, CHECK_PASSED, "searched at %s of %s",
+			  watch_number(count->stops), watch_number(verify->reached));
 }
 
 static void at_exit_(struct verify *verify)
@@ -85,8 +113,9 @@ static void at_exit_(struct verify *verify)
 		check_add(verify, name, CHECK_NOT_ASKED, "no secret was given");
 	else if (count.found)
 		check_add(verify, name, CHECK_FAILED,
-			  "%s copies, %s whole, in %s processes", watch_number(count.found),
-			  watch_number(count.whole), watch_number(count.stops));
+			  "%s copies, %s whole, in %s processes",
+			  watch_number(count.found), watch_number(count.whole),
+			  watch_number(count.stops));
 	else if (verify->unsearched_exits)
 		check_add(verify, name, CHECK_UNKNOWN,
 			  "%s processes were gone before they could be searched",
@@ -104,11 +133,12 @@ static void in_core(struct verify *verify)
 {
 	static const char name[] = "no copy is in a core dump";
 	const struct verify_count *count = &verify->count[WHY_CORE];
-	const char *how = verify->core_searched ?
-				  "the file that was dumped was searched, and" :
-				  verify->core_piped ?
-				  "the core went to a program (core_pattern), where it cannot be had:" :
-				  "no file was dumped, or none found:";
+	const char *how =
+		verify->core_searched ?
+			"the file that was dumped was searched, and" :
+		verify->core_piped ?
+			"the core went to a program (core_pattern), where it cannot be had:" :
+			"no file was dumped, or none found:";
 
 	if (!verify->ready)
 		check_add(verify, name, CHECK_NOT_ASKED, "no secret was given");
@@ -116,18 +146,19 @@ static void in_core(struct verify *verify)
 		check_add(verify, name, CHECK_NOT_ASKED,
 			  "it did not crash; --core judges what a dump would have had");
 	else if (!count->stops && !verify->core_made)
-		check_add(verify, name,
-			  verify->dumped_found  ? CHECK_FAILED :
-			  !verify->dumped_stops ? CHECK_UNKNOWN :
-						  CHECK_PASSED,
-			  "it did not crash: of what a dump would have had at %s searches, %s copies",
-			  watch_number(verify->dumped_stops),
-			  watch_number(verify->dumped_found));
+		check_add(
+			verify, name,
+			verify->dumped_found  ? CHECK_FAILED :
+			!verify->dumped_stops ? CHECK_UNKNOWN :
+						CHECK_PASSED,
+			"it did not crash: of what a dump would have had at %s searches, %s copies",
+			watch_number(verify->dumped_stops),
+			watch_number(verify->dumped_found));
 	else
 		check_add(verify, name,
-			  verify->core_found			? CHECK_FAILED :
+			  verify->core_found                 ? CHECK_FAILED :
 			  count->incomplete || !count->stops ? CHECK_UNKNOWN :
-								  CHECK_PASSED,
+							       CHECK_PASSED,
 			  "%s of what the kernel dumps %s copies", how,
 			  watch_number(verify->core_found));
 }
@@ -163,10 +194,11 @@ static void its_own_end(struct verify *verify)
 			  "exit status %d: of a run that failed little is proved",
 			  WEXITSTATUS(status));
 	else
-		check_add(verify, name, CHECK_UNKNOWN,
-			  "ended by signal %d (SIG%s)%s: of a run that failed little is proved",
-			  WTERMSIG(status), sigabbrev_np(WTERMSIG(status)) ?: "?",
-			  WCOREDUMP(status) ? ", and dumped its core" : "");
+		check_add(
+			verify, name, CHECK_UNKNOWN,
+			"ended by signal %d (SIG%s)%s: of a run that failed little is proved",
+			WTERMSIG(status), sigabbrev_np(WTERMSIG(status)) ?: "?",
+			WCOREDUMP(status) ? ", and dumped its core" : "");
 }
 
 static void notes(struct verify *verify)
@@ -183,7 +215,8 @@ static void notes(struct verify *verify)
 			watch_number(verify->let_go));
 	if (verify->searched < verify->sections && verify->ready)
 		record_note(verify, "searched at %s of %s section ends (%s)",
-			    watch_number(verify->searched), watch_number(verify->sections),
+			    watch_number(verify->searched),
+			    watch_number(verify->sections),
 			    verify->asked.every ?
 				    "--every" :
 				    "as the time allows; --every 1 searches at each");
@@ -195,6 +228,7 @@ static void notes(struct verify *verify)
 int checks(struct verify *verify)
 {
 	at_sections(verify);
+	at_marks(verify);
 	at_exit_(verify);
 	in_core(verify);
 	secret_pages(verify);

@@ -28,8 +28,8 @@ enum { ANONYMOUS, SHARED, FILES, SHARED_FILES, HEADERS, HUGE, SHARED_HUGE };
 
 bool core_dumps(pid_t pid, int signal)
 {
-	static const int dumping[] = { SIGQUIT, SIGILL,	 SIGABRT, SIGFPE,  SIGSEGV,
-				       SIGBUS,	SIGSYS,	 SIGTRAP, SIGXCPU, SIGXFSZ };
+	static const int dumping[] = { SIGQUIT, SIGILL, SIGABRT, SIGFPE,  SIGSEGV,
+				       SIGBUS,  SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ };
 	unsigned long long bit = 1ULL << (signal - 1);
 	size_t i;
 
@@ -55,8 +55,8 @@ void core_set_read(struct core_set *set, pid_t pid, pid_t tid)
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/smaps", (int)pid, (int)tid);
 	smaps = fopen(path, "re");
 	while (smaps && getline(&line, &room, smaps) > 0) {
-		if (sscanf(line, "%" SCNx64 "-%*x %*4s", &from) == 1 && strchr(line, '-') &&
-		    strspn(line, "0123456789abcdef") >= 8)
+		if (sscanf(line, "%" SCNx64 "-%*x %*4s", &from) == 1 &&
+		    strchr(line, '-') && strspn(line, "0123456789abcdef") >= 8)
 			start = from;
 		if (strncmp(line, "VmFlags:", 8) || !strstr(line, " dd"))
 			continue;
@@ -232,8 +232,10 @@ void core_search(struct verify *verify, struct process *process)
 	expand(pattern, process, where, sizeof(where));
 	fd = find_core(verify, where, path, sizeof(path));
 	if (fd < 0) {
-		record_note(verify, "the core dump of process %d is not where core_pattern says (%s): it was not searched",
-			    (int)process->pid, pattern);
+		record_note(
+			verify,
+			"the core dump of process %d is not where core_pattern says (%s): it was not searched",
+			(int)process->pid, pattern);
 		return;
 	}
 	snprintf(verify->core_name, sizeof(verify->core_name), "%s", path);

@@ -56,10 +56,9 @@ static void write_page(const struct verify *verify, FILE *to)
 
 static void write_json(const struct verify *verify, FILE *to)
 {
-	fputs(json_object_to_json_string_ext(verify->all,
-					     JSON_C_TO_STRING_PRETTY |
-						     JSON_C_TO_STRING_SPACED |
-						     JSON_C_TO_STRING_NOSLASHESCAPE),
+	fputs(json_object_to_json_string_ext(
+		      verify->all, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+					   JSON_C_TO_STRING_NOSLASHESCAPE),
 	      to);
 	putc('\n', to);
 }
@@ -91,7 +90,8 @@ static void xml(FILE *to, const char *text)
 static void xml_findings(const struct verify *verify, const char *check, FILE *to)
 {
 	const char *why = strstr(check, "section") ? "section end" :
-			  strstr(check, "core")	   ? "core" :
+			  strstr(check, "mark")    ? "mark" :
+			  strstr(check, "core")    ? "core" :
 			  strstr(check, "process") ? "exit" :
 						     NULL;
 	size_t i, k, nr = json_object_array_length(verify->stops);
@@ -101,7 +101,8 @@ static void xml_findings(const struct verify *verify, const char *check, FILE *t
 		stop = json_object_array_get_idx(verify->stops, i);
 		list = json_object_object_get(stop, "findings");
 		if (strcmp(text_of(stop, "why"), why) &&
-		    (strcmp(why, "exit") || strcmp(text_of(stop, "why"), "still running")))
+		    (strcmp(why, "exit") ||
+		     strcmp(text_of(stop, "why"), "still running")))
 			continue;
 		for (k = 0; list && k < json_object_array_length(list); k++) {
 			finding = json_object_array_get_idx(list, k);

@@ -102,13 +102,14 @@ static bool can_pass(enum mark_kind kind, uint64_t word)
 
 	if (kind == MARK_ENTRY)
 		return true;
-	if (kind == MARK_END)
+	if (kind == MARK_END || kind == MARK_AT)
 		return first == NOP;
 	return first == NOP || first == RET || !memcmp(&word, endbr64, sizeof(endbr64));
 }
 
 /* @was: what the file has there. */
-static bool add(struct tracee *tracee, uint64_t address, enum mark_kind kind, uint8_t was)
+static bool add(struct tracee *tracee, uint64_t address, enum mark_kind kind, uint8_t was,
+		const char *name)
 {
 	struct marks *marks = tracee->process->marks;
 	struct mark *more, *mark = find(marks, address);
@@ -135,7 +136,7 @@ static bool add(struct tracee *tracee, uint64_t address, enum mark_kind kind, ui
 	}
 	if (!poke(tracee, address, INT3))
 		return false;
-	marks->mark[marks->nr++] = (struct mark){ address, kind, (uint8_t)word };
+	marks->mark[marks->nr++] = (struct mark){ address, kind, (uint8_t)word, name };
 	marks->ends += kind == MARK_END;
 	return true;
 }
@@ -151,23 +152,25 @@ struct look {
 static void look_at(struct look *look, uint64_t start, uint64_t end, uint64_t offset,
 		    const char *name, uint64_t inode)
 {
-	const struct noted *noted =
-		notes_of(look->tracee->process->pid, start, end, name, inode);
+	const struct noted *noted = notes_of(look->tracee->process->pid, start, end, name,
+					     inode);
 	size_t i;
 
 	if (!noted)
 		return;
-	for (i = 0; i < noted->nr_ends; i++) {
-		if (noted->end[i] < offset || noted->end[i] - offset >= end - start)
+	for (i = 0; i < noted->nr_marks; i++) {
+		const struct noted_mark *mark = &noted->mark[i];
+
+		if (mark->offset < offset || mark->offset - offset >= end - start)
 			continue;
-		look->verify->liblethe = true;
-		if (!add(look->tracee, noted->end[i] - offset + start, MARK_END,
-			 NOP))
+		look->verify->liblethe |= mark->kind == MARK_END;
+		if (!add(look->tracee, mark->offset - offset + start, mark->kind, NOP,
+			 mark->name))
 			look->verify->unseen_marks++;
 	}
 	if (noted->linker >= offset && noted->linker - offset < end - start)
 		look->linker |= add(look->tracee, noted->linker - offset + start,
-				    MARK_LINKER, noted->linker_was);
+				    MARK_LINKER, noted->linker_was, NULL);
 	/* Of a dynamic linker that is a program itself, too. */
 	if (look->first && noted->interpreted && !look->entry && noted->entry >= offset &&
 	    noted->entry - offset < end - start) {
@@ -209,7 +212,7 @@ void marks_look(struct verify *verify, struct tracee *tracee, bool first)
 	free(line);
 	fclose(maps);
 	if (first && look.entry && !look.linker)
-		add(tracee, look.entry, MARK_ENTRY, look.entry_was);
+		add(tracee, look.entry, MARK_ENTRY, look.entry_was, NULL);
 }
 
 const struct mark *marks_hit(const struct tracee *tracee)

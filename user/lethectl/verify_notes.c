@@ -19,7 +19,7 @@
 
 #define NOTE_TYPE 3
 /* One liblethe has two; what has thousands is something else. */
-#define ENDS_MAX 256
+#define MARKS_MAX 256
 
 struct image {
 	const unsigned char *bytes;
@@ -48,7 +48,7 @@ static const char *text(const char **at, const char *limit)
 static const Elf64_Shdr *sections(const struct image *image, size_t *nr)
 {
 	*nr = image->header->e_shentsize == sizeof(Elf64_Shdr) ? image->header->e_shnum :
-								   0;
+								 0;
 	return part(image, image->header->e_shoff, *nr * sizeof(Elf64_Shdr));
 }
 
@@ -84,25 +84,52 @@ static uint64_t in_file(const struct image *image, uint64_t address)
 	return 0;
 }
 
-static void add_end(struct noted *noted, uint64_t offset)
-{
-	uint64_t *more;
+static struct {
+	const char *const *names;
+	unsigned int nr;
+} wanted;
 
-	if (!offset || noted->nr_ends == ENDS_MAX)
+void notes_want(const char *const *names, unsigned int nr)
+{
+	wanted.names = names;
+	wanted.nr = nr;
+}
+
+static void add_mark(struct noted *noted, uint64_t offset, enum mark_kind kind,
+		     const char *name)
+{
+	struct noted_mark *more;
+
+	if (!offset || noted->nr_marks == MARKS_MAX)
 		return;
-	more = reallocarray(noted->end, noted->nr_ends + 1, sizeof(*more));
+	more = reallocarray(noted->mark, noted->nr_marks + 1, sizeof(*more));
 	if (!more)
 		return;
-	noted->end = more;
-	noted->end[noted->nr_ends++] = offset;
+	noted->mark = more;
+	noted->mark[noted->nr_marks++] = (struct noted_mark){ offset, kind, name };
+}
+
+/* Which of those that are wanted it is; NULL: none. */
+static const char *is_wanted(const char *provider, const char *name)
+{
+	size_t length = strlen(provider);
+	unsigned int i;
+
+	for (i = 0; i < wanted.nr; i++)
+		if (!strncmp(wanted.names[i], provider, length) &&
+		    wanted.names[i][length] == ':' &&
+		    !strcmp(wanted.names[i] + length + 1, name))
+			return wanted.names[i];
+	return NULL;
 }
 
 /* One note's description: three addresses, and three strings. */
 static void read_mark(const struct image *image, struct noted *noted, const char *at,
 		      size_t length, uint64_t base)
 {
-	const char *limit = at + length, *provider, *name;
+	const char *limit = at + length, *provider, *name, *asked;
 	uint64_t address[3];
+	bool end;
 
 	if (length < sizeof(address))
 		return;
@@ -110,12 +137,17 @@ static void read_mark(const struct image *image, struct noted *noted, const char
 	at += sizeof(address);
 	provider = text(&at, limit);
 	name = provider ? text(&at, limit) : NULL;
-	if (!name || strcmp(provider, "lethe") || strcmp(name, "section_end"))
+	if (!name)
+		return;
+	end = !strcmp(provider, "lethe") && !strcmp(name, "section_end");
+	asked = is_wanted(provider, name);
+	/* One with a semaphore is passed over by the program until somebody raises that. */
+	if ((!end && !asked) || address[2])
 		return;
 	/* Moved since it was linked, as the base tells. */
 	if (base && address[1])
 		address[0] += base - address[1];
-	add_end(noted, in_file(image, address[0]));
+	add_mark(noted, in_file(image, address[0]), end ? MARK_END : MARK_AT, asked);
 }
 
 static void read_notes(const struct image *image, struct noted *noted,

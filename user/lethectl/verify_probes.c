@@ -138,8 +138,8 @@ static int open_all(struct verify_probes *probes)
 			watch->why_not[i] = strdup(why ? why : "it is refused");
 			continue;
 		}
-		probes->rings[i] = ring_buffer__new(
-			watch_kinds[i].ring(watch->probes[i]), take, probes, NULL);
+		probes->rings[i] = ring_buffer__new(watch_kinds[i].ring(watch->probes[i]),
+						    take, probes, NULL);
 		any += probes->rings[i] != NULL;
 	}
 	return any ? 0 : -ENOENT;
@@ -199,8 +199,8 @@ void probes_turn(struct verify *verify)
 	}
 }
 
-static void list_hooks(struct json_object *list, const char *of,
-		       const struct hook *hooks, size_t nr)
+static void list_hooks(struct json_object *list, const char *of, const struct hook *hooks,
+		       size_t nr)
 {
 	struct json_object *object;
 	char name[128];
@@ -254,14 +254,16 @@ static void check_one(struct verify *verify, struct verify_probes *probes, int i
 			"%s times something was not refused, and what it took is not seen",
 			watch_number(probes->doubts[i]));
 	else if (i == WATCH_SWAP)
-		check_add(verify, names[i], CHECK_PASSED,
-			  "of %s pages that left while it ran none was a secret one of its own",
-			  watch_number(sum(counts->all)));
+		check_add(
+			verify, names[i], CHECK_PASSED,
+			"of %s pages that left while it ran none was a secret one of its own",
+			watch_number(sum(counts->all)));
 	else
 		check_add(verify, names[i], CHECK_PASSED, "%s %s%s",
 			  watch_number(probes->told[i]),
-			  i == WATCH_ACCESS ? "attempts by others, none of which succeeded" :
-					      "calls were given secret pages to copy",
+			  i == WATCH_ACCESS ?
+				  "attempts by others, none of which succeeded" :
+				  "calls were given secret pages to copy",
 			  i == WATCH_ACCESS ? "" : ", which the program may do");
 }
 
@@ -289,8 +291,8 @@ void probes_check(struct verify *verify)
 			check_one(verify, probes, i);
 			continue;
 		}
-		why = !probes		     ? "--no-probes" :
-		      probes->why_not	     ? probes->why_not :
+		why = !probes                  ? "--no-probes" :
+		      probes->why_not          ? probes->why_not :
 		      probes->watch.why_not[i] ? probes->watch.why_not[i] :
 						 "no memory";
 		check_add(verify, names[i], status, "%s", why);

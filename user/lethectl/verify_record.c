@@ -149,8 +149,8 @@ static const char *kind_name(enum kind kind)
 {
 	static const char *const names[] = {
 		[KIND_ANONYMOUS] = "anonymous", [KIND_FILE] = "file",
-		[KIND_HEAP] = "heap",		[KIND_STACK] = "stack",
-		[KIND_KERNEL] = "kernel",	[KIND_SECRET] = "secret",
+		[KIND_HEAP] = "heap",           [KIND_STACK] = "stack",
+		[KIND_KERNEL] = "kernel",       [KIND_SECRET] = "secret",
 		[KIND_DEVICE] = "device",
 	};
 
@@ -158,8 +158,8 @@ static const char *kind_name(enum kind kind)
 }
 
 /* The first, the last, and the first in which something was found. */
-void record_maps(struct verify *verify, struct process *process,
-		 const struct maps *maps, bool found)
+void record_maps(struct verify *verify, struct process *process, const struct maps *maps,
+		 bool found)
 {
 	struct json_object *object, *list, *entry;
 	char text[24];
@@ -169,8 +169,7 @@ void record_maps(struct verify *verify, struct process *process,
 		process->maps_found = true;
 	else if (process->maps && !process->exit_searched)
 		return;
-	if (process->maps == MAPS ||
-	    json_object_array_length(verify->maps) == ALL_MAPS)
+	if (process->maps == MAPS || json_object_array_length(verify->maps) == ALL_MAPS)
 		return;
 	process->maps++;
 	object = list_object(verify->maps);
@@ -253,12 +252,12 @@ void record_end(struct verify *verify)
 	member_number(secret, "patterns",
 		      verify->ready ? table_patterns(verify->scan.table) : 0);
 	member_text(verify->all, "backend",
-		    verify->kmod      ? "kmod" :
-		    verify->memfd     ? "memfd_secret" :
+		    verify->kmod                         ? "kmod" :
+		    verify->memfd                        ? "memfd_secret" :
 		    verify->liblethe && verify->sections ? "mlock" :
-						   NULL);
+							   NULL);
 	member_text(verify->all, "level",
-		    verify->kmod || verify->memfd	 ? "unmapped" :
+		    verify->kmod || verify->memfd        ? "unmapped" :
 		    verify->liblethe && verify->sections ? "locked" :
 							   NULL);
 	member_number(verify->all, "sections", verify->sections);

@@ -19,10 +19,8 @@
 #define FIRST 100
 
 const char *const why_names[NR_WHYS] = {
-	[WHY_SECTION] = "section end",
-	[WHY_EXIT] = "exit",
-	[WHY_CORE] = "core",
-	[WHY_LEFT] = "still running",
+	[WHY_SECTION] = "section end", [WHY_MARK] = "mark",          [WHY_EXIT] = "exit",
+	[WHY_CORE] = "core",           [WHY_LEFT] = "still running",
 };
 
 /* Of a program that makes its secret itself: the file that it has put it into by now. */
@@ -156,13 +154,16 @@ static void search_for_it(struct verify *verify, struct tracee *tracee, enum why
 		verify->searched++;
 		serve(verify, tracee);
 	}
-	if (why != WHY_SECTION && why != WHY_CORE && !err && !scan->gone)
+	verify->reached_searched += why == WHY_MARK;
+	if ((why == WHY_EXIT || why == WHY_LEFT) && !err && !scan->gone)
 		process->exit_searched = true;
 	look_at_maps(verify, &scan->maps, core);
 	stop = record_stop(verify, tracee, why);
 	if (stop) {
 		member_flag(stop, "complete", complete);
 		member_number(stop, "in_core", dumped);
+		if (why == WHY_MARK)
+			member_text(stop, "mark", verify->at_name);
 		record_findings(verify, stop, scan);
 	}
 	record_maps(verify, process, &scan->maps, scan->nr_found > 0);
@@ -201,21 +202,28 @@ void search(struct verify *verify, struct tracee *tracee, enum why why)
 	stopped->nr_threads = 0;
 }
 
-/* Is it time for one? */
-static bool due(const struct verify *verify)
+/* Is it time for one, of which so many there were, and so many were searched? */
+static bool due(const struct verify *verify, unsigned long long there,
+		unsigned long long searched)
 {
 	if (!verify->ready)
 		return verify->asked.secret_file && !verify->failed;
 	if (verify->asked.every)
-		return (verify->sections - 1) % verify->asked.every == 0;
-	return verify->searched < FIRST ||
-	       verify->searching_ns <= (now_ns() - verify->began) / 2;
+		return (there - 1) % verify->asked.every == 0;
+	return searched < FIRST || verify->searching_ns <= (now_ns() - verify->began) / 2;
 }
 
-void search_section(struct verify *verify, struct tracee *tracee)
+void search_at(struct verify *verify, struct tracee *tracee, const struct mark *mark)
 {
+	if (mark->kind == MARK_AT) {
+		verify->at_name = mark->name;
+		verify->reached++;
+		if (due(verify, verify->reached, verify->reached_searched))
+			search(verify, tracee, WHY_MARK);
+		return;
+	}
 	tracee->process->sections++;
 	verify->sections++;
-	if (due(verify))
+	if (due(verify, verify->sections, verify->searched))
 		search(verify, tracee, WHY_SECTION);
 }

@@ -17,9 +17,9 @@
 #include "output.h"
 #include "verify.h"
 
-#define OPTIONS                                                                     \
-	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |             \
-	 PTRACE_O_TRACEVFORK | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC |       \
+#define OPTIONS                                                               \
+	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |       \
+	 PTRACE_O_TRACEVFORK | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC | \
 	 PTRACE_O_TRACEEXIT)
 
 static int cannot(const char *name, int err)

@@ -67,8 +67,8 @@ static void adopt(struct verify *verify, struct tracee *tracee, struct tracee *p
 	process = process_find(verify, pid);
 	if (!process) {
 		if (!from)
-			from = process_find(verify, (pid_t)status_number(tracee->tid,
-									 "PPid", 10));
+			from = process_find(
+				verify, (pid_t)status_number(tracee->tid, "PPid", 10));
 		process = process_new(verify, pid, from ? from->pid : 0);
 		process_name(process);
 		if (from && same_memory(from->pid, pid))
@@ -190,9 +190,9 @@ static void signalled(struct verify *verify, struct tracee *tracee, int signal)
 {
 	const struct mark *mark = signal == SIGTRAP ? marks_hit(tracee) : NULL;
 
-	if (mark && mark->kind == MARK_END) {
+	if (mark && (mark->kind == MARK_END || mark->kind == MARK_AT)) {
 		if (!tracee->served)
-			search_section(verify, tracee);
+			search_at(verify, tracee, mark);
 		tracee->served = false;
 		signal = 0;
 	} else if (mark) {

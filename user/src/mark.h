@@ -12,7 +12,7 @@
  * is what a tool sees by that the file was moved since it was linked; not hidden, so that
  * it stays one with that of a program that has marks too (see liblethe.a in rules.mk).
  */
-#define MARK(name)                                                                       \
+#define MARK_OF(provider, name)                                                          \
 	__asm__ volatile(                                                                \
 		"990:	nop\n"                                                             \
 		"	.pushsection .note.stapsdt,\"\",\"note\"\n"                            \
@@ -21,8 +21,8 @@
 		"991:	.asciz \"stapsdt\"\n"                                              \
 		"992:	.balign 4\n"                                                       \
 		"993:	.8byte 990b, _.stapsdt.base, 0\n"                                  \
-		"	.asciz \"lethe\"\n"                                                    \
-		"	.asciz \"" name "\"\n"                                            \
+		"	.asciz \"" provider "\"\n"                                       \
+		"	.asciz \"" name "\"\n"                                           \
 		"	.asciz \"\"\n"                                                         \
 		"994:	.balign 4\n"                                                       \
 		"	.popsection\n"                                                         \
@@ -32,7 +32,9 @@
 		"_.stapsdt.base: .space 1\n"                                             \
 		"	.size _.stapsdt.base, 1\n"                                             \
 		"	.popsection\n"                                                         \
-		"	.endif\n" ::                                                      \
+		"	.endif\n" ::                                                     \
 			: "memory")
+
+#define MARK(name) MARK_OF("lethe", name)
 
 #endif /* LETHE_MARK_H */
