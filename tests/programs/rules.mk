@@ -88,6 +88,31 @@ LETHECTL_TAP += $(SCAN_TAP)
 test-scan-all: $(SCAN_TAP)
 	@tests/tally.py $^
 
+# lethectl verify: what it finds where, and what it is to the program, which is nothing.
+VERIFY_SUBJECTS := $(addprefix $(PROGRAMS_O)/,verify_subject verify_subject_static)
+$(PROGRAMS_O)/verify_subject: tests/programs/verify_subject.c $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Wl,-z,now -Wl,-rpath,'$$ORIGIN/../../lib' \
+		-o $@ $< -L$(O)/lib -llethe -pthread
+
+$(PROGRAMS_O)/verify_subject_static: tests/programs/verify_subject.c $(O)/lib/liblethe.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -static -o $@ $< $(O)/lib/liblethe.a -pthread
+
+VERIFY_TAP := $(O)/tap/verify_test.tap
+$(VERIFY_TAP): tests/programs/verify_test.py $(LETHECTL) $(VERIFY_SUBJECTS) \
+		$(RESIDUE_O)/lethe-mainjob .FORCE
+	$(call say,TEST,lethectl verify)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(O) >$@ || grep '^not ok\|^# ' $@ || true
+LETHECTL_TAP += $(VERIFY_TAP)
+
+.PHONY: test-verify-all
+test-verify-all: $(VERIFY_TAP)
+	@tests/tally.py $^
+
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.
 PROGRAMS_TAP := $(FALLBACKS:%=$(O)/tap/programs-%.tap)

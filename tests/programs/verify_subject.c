@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -425,6 +426,39 @@ static void end_inside(void *unused)
 	exit(0);
 }
 
+static void end_thread_inside(void *unused)
+{
+	use(unused);
+	pthread_exit(NULL);
+}
+
+static void *thread_that_ends_inside(void *unused)
+{
+	section(end_thread_inside);
+	return unused;
+}
+
+static jmp_buf out;
+
+static void jump_out(void *unused)
+{
+	use(unused);
+	longjmp(out, 1);
+}
+
+/* Every way in which a section ends without a return: so many are counted. */
+static int ends(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, thread_that_ends_inside, NULL))
+		return 22;
+	pthread_join(thread, NULL);
+	if (!setjmp(out))
+		section(jump_out);
+	return lethe_wipe_thread() ? 34 : 0;
+}
+
 static int exits_inside(void)
 {
 	section(end_inside);
@@ -460,6 +494,7 @@ int main(int argc, char **argv)
 		{ "makes", makes },
 		{ "shares", shares },
 		{ "exits_inside", exits_inside },
+		{ "ends", ends },
 	};
 	size_t i;
 

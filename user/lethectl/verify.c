@@ -6,6 +6,7 @@
  * JSON on stdout, and then the program's own stdout is stderr.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -225,7 +226,8 @@ static int part_outputs(struct verify *verify)
 {
 	bool json = output_object();
 
-	verify->program_stdout = dup(json ? STDERR_FILENO : STDOUT_FILENO);
+	verify->program_stdout =
+		fcntl(json ? STDERR_FILENO : STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 	if (verify->program_stdout < 0 ||
 	    (!json && dup2(STDERR_FILENO, STDOUT_FILENO) < 0))
 		return -errno;

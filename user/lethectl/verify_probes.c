@@ -119,16 +119,15 @@ static int open_all(struct verify_probes *probes)
 {
 	struct watch *watch = &probes->watch;
 	int i, err, any = 0;
-	const char *why;
+	const char *why = NULL;
 
-	err = hook_possible(&probes->why_not);
+	err = hook_possible(&why);
 	if (!err)
-		err = layout_learn(&probes->layout, &probes->why_not);
+		err = layout_learn(&probes->layout, &why);
 	if (!err)
-		err = frames_open(&watch->frames, &probes->layout, &probes->why_not);
+		err = frames_open(&watch->frames, &probes->layout, &why);
 	if (err) {
-		if (!probes->why_not)
-			probes->why_not = strerror(-err);
+		probes->why_not = why ? why : strerror(-err);
 		return err;
 	}
 	for (i = 0; i < WATCH_PROBES; i++) {
