@@ -226,8 +226,8 @@ static int part_outputs(struct verify *verify)
 {
 	bool json = output_object();
 
-	verify->program_stdout =
-		fcntl(json ? STDERR_FILENO : STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	verify->program_stdout = fcntl(json ? STDERR_FILENO : STDOUT_FILENO,
+				       F_DUPFD_CLOEXEC, 0);
 	if (verify->program_stdout < 0 ||
 	    (!json && dup2(STDERR_FILENO, STDOUT_FILENO) < 0))
 		return -errno;

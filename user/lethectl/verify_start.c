@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,8 +38,10 @@ static _Noreturn void child(const struct verify *verify, const char *file, int g
 	char byte;
 	int err;
 
+	/* We are out of others' reach since we read the secret, of which it has nothing. */
+	prctl(PR_SET_DUMPABLE, 1);
 	/* Until it is traced. Where nobody comes to that, it is over. */
-	if (read(go, &byte, 1) != 1)
+	if (write(go, "", 1) != 1 || read(go, &byte, 1) != 1)
 		_exit(RUN_REFUSED);
 	if (verify->asked.secret_fd >= 0)
 		close(verify->asked.secret_fd);
@@ -62,13 +66,15 @@ int verify_start(struct verify *verify)
 	const char *name = verify->asked.program[0];
 	int go[2], failure[2], err;
 	struct tracee *tracee;
+	char byte;
 	pid_t pid;
 
 	err = program_look(&program, name);
 	if (err)
 		return cannot(name, -err);
-	if (pipe2(go, O_CLOEXEC) || pipe2(failure, O_CLOEXEC)) {
-		output_error("%s: not run: no pipe: %s", name, strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) ||
+	    pipe2(failure, O_CLOEXEC)) {
+		output_error("%s: not run: %s", name, strerror(errno));
 		return RUN_REFUSED;
 	}
 	pid = fork();
@@ -79,7 +85,8 @@ int verify_start(struct verify *verify)
 	close(go[0]);
 	close(failure[1]);
 	verify->failure = failure[0];
-	if (pid < 0 || ptrace(PTRACE_SEIZE, pid, NULL, (void *)(long)OPTIONS) < 0) {
+	if (pid < 0 || read(go[1], &byte, 1) != 1 ||
+	    ptrace(PTRACE_SEIZE, pid, NULL, (void *)(long)OPTIONS) < 0) {
 		err = errno;
 		close(go[1]);
 		if (pid > 0)
