@@ -546,7 +546,7 @@ def marks():
                             capture_output=True, text=True, check=False).stdout
     result(answer.count('Name: section_end') >= 2 and 'Provider: lethe' in answer and
            'Name: section_begin' in answer, 'readelf shows the marks')
-    gdb = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'info probes stap lethe',
+    gdb = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'info probes all lethe',
                           os.path.join(BUILD, 'lib/liblethe.so.0')],
                          capture_output=True, text=True, check=False).stdout
     result('section_end' in gdb, 'so does gdb')
