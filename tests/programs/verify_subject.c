@@ -347,8 +347,8 @@ static int traces(void)
 /* Something of it goes on when it has ended. */
 static int outlived(void)
 {
+	char byte, done[4200];
 	int ready[2];
-	char byte;
 
 	if (pipe(ready))
 		return 30;
@@ -360,7 +360,8 @@ static int outlived(void)
 		sleep((unsigned int)number);
 		/* It is let go, and the section ends as ever. */
 		section(use);
-		_exit(0);
+		snprintf(done, sizeof(done), "%s.done", file);
+		_exit(open(done, O_WRONLY | O_CREAT, 0600) < 0);
 	}
 	return read(ready[0], &byte, 1) == 1 ? 0 : 30;
 }
@@ -378,6 +379,48 @@ static int waits(void)
 	fflush(stdout);
 	for (;;)
 		pause();
+	return 0;
+}
+
+/* Does not heed what asks it to end. */
+static int stubborn(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	return waits();
+}
+
+static void *vforking(void *unused)
+{
+	if (!vfork()) {
+		execl("/bin/sleep", "sleep", "0", NULL);
+		_exit(25);
+	}
+	return unused;
+}
+
+static void *slow_vfork(void *unused)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		const struct timespec a_while = { .tv_sec = 1 };
+
+		syscall(SYS_nanosleep, &a_while, NULL);
+		_exit(0);
+	}
+	return unused;
+}
+
+/* A thread that waits for its child of vfork(2), as another ends a section. */
+static int vforks(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, number ? slow_vfork : vforking, NULL))
+		return 22;
+	usleep(200000);
+	section(use);
+	pthread_join(thread, NULL);
 	return 0;
 }
 
@@ -495,6 +538,8 @@ int main(int argc, char **argv)
 		{ "shares", shares },
 		{ "exits_inside", exits_inside },
 		{ "ends", ends },
+		{ "stubborn", stubborn },
+		{ "vforks", vforks },
 	};
 	size_t i;
 

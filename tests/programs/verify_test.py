@@ -21,7 +21,7 @@ LETHECTL, BUILD = (os.path.realpath(argument) for argument in sys.argv[1:])
 SUBJECT = os.path.join(BUILD, 'tests/programs/verify_subject')
 MAINJOB = os.path.join(BUILD, 'tests/residue/lethe-mainjob')
 RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
-PLANNED = 82
+PLANNED = 89
 
 SECTION, MARK, EXIT, CORE, DUMPED, SWAP, ACCESS, LEAVING, END = (
     'no copy is left at the end of a section', 'no copy is there at a mark',
@@ -229,6 +229,13 @@ def processes():
     said.is_(said.status == 0 and said.json['sections'] == 1 and
              len(said.json['processes']) == 2,
              'a process that shares memory with another')
+    said = Said('vforks', '1')
+    said.is_(said.status == 2 and said.checks[SECTION] == 'unknown' and
+             any(stop['threads_not_stopped'] == 1 and not stop['complete']
+                 for stop in said.json['stops']),
+             'where a thread waits for its child of vfork(), its registers are unknown, and it all')
+    said = Said('vforks', '0')
+    said.is_(said.status == 0 and len(said.json['processes']) == 2, 'and not when it is back')
     said = Said('killed')
     said.is_(said.status == 1 and said.found('exit') and said.json['exit']['signal'] == 9,
              'one that dies of SIGKILL is searched before it is gone')
@@ -256,6 +263,64 @@ def processes():
              'a library that is loaded later, by dlopen(), has its marks seen')
 
 
+def other_linker():
+    """One of another libc, that does not tell debuggers what it maps."""
+    name = b'/lib64/ld-linux-x86-64.so.2'
+    with tempfile.TemporaryDirectory(dir='/tmp') as directory:
+        linker = os.path.join(directory, 'l' * (len(name) - len(directory) - 1)).encode()
+        subject = os.path.join(directory, 'subject')
+        with open(name, 'rb') as file:
+            changed = file.read().replace(b'_dl_debug_state\0', b'_dl_tells_nobody'[:15] + b'\0')
+        with open(linker, 'wb') as file:
+            file.write(changed)
+        with open(SUBJECT, 'rb') as file:
+            changed = file.read().replace(name + b'\0', linker + b'\0')
+        with open(subject, 'wb') as file:
+            file.write(changed)
+        os.chmod(linker, 0o755)
+        os.chmod(subject, 0o755)
+        said = Said('global', subject=subject,
+                    env={**os.environ, 'LD_LIBRARY_PATH': os.path.join(BUILD, 'lib')})
+        said.is_(len(linker) == len(name) and said.status == 1 and said.json['sections'] == 2 and
+                 said.noted('does not tell what it maps'),
+                 'where the dynamic linker tells nothing, sections are seen from main() on')
+
+
+def unprivileged():
+    missing = None if not os.geteuid() else 'not root'
+    with tempfile.TemporaryDirectory(dir='/tmp') as directory, secret_file() as path:
+        os.chmod(path, 0o644)
+        os.chmod(directory, 0o755)
+        # Where it is may not be open to everybody.
+        subprocess.run(['cp', '-r', '--parents', 'lib', 'bin', 'tests/programs/verify_subject',
+                        directory], cwd=BUILD, check=True)
+        subprocess.run(['chmod', '-R', 'a+rX', directory], check=True)
+        fd = os.open(path, os.O_RDONLY)
+        answer = subprocess.run(
+            ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+             os.path.join(directory, 'bin/lethectl'), 'verify', '--json', '--secret-fd', str(fd),
+             '--', os.path.join(directory, 'tests/programs/verify_subject'), 'global', path],
+            pass_fds=[fd], capture_output=True, check=False)
+        os.close(fd)
+        said = json.loads(answer.stdout or '{"checks": []}')
+        checks = {check['name']: check['status'] for check in said['checks']}
+        if not result(answer.returncode == 1 and checks.get(SECTION) == 'failed' and
+                      checks.get(SWAP) == 'not asked' and 'CAP_BPF' in str(said['checks']),
+                      'who is not root has all but the probes', missing):
+            note(answer.stderr.decode())
+        answer = subprocess.run(
+            ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+             os.path.join(directory, 'bin/lethectl'), 'verify', '--', 'su', '--version'],
+            capture_output=True, check=False)
+        result(answer.returncode == 0 and b'su is set-user-ID' in answer.stderr,
+               'and a set-user-ID program, without that: it is said', missing)
+        answer = subprocess.run(
+            ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+             os.path.join(directory, 'bin/lethectl'), 'verify', '--probes', '--', 'true'],
+            capture_output=True, check=False)
+        result(answer.returncode == 2, 'who demands the probes has no verdict without', missing)
+
+
 def outlived():
     with secret_file() as path:
         start = time.monotonic()
@@ -279,15 +344,18 @@ def outlived():
         while time.monotonic() < until and os.path.exists('/proc/%d' % pid) and \
                 'Z' not in open('/proc/%d/status' % pid).read().split('State:')[1][:4]:
             time.sleep(0.05)
-        result(alive and 'TracerPid:\t0' in state and time.monotonic() < until,
+        done = path + '.done'
+        result(alive and 'TracerPid:\t0' in state and os.path.exists(done),
                'and goes on untraced, to its own end, with a section on the way')
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(done)
 
 
-def waiting(path, *options):
+def waiting(path, *options, way='waits'):
     """Verify and its program, in a session of their own; both run."""
     fd = os.open(path, os.O_RDONLY)
     process = subprocess.Popen(command(fd, '--json', '--no-probes', *options,
-                                       program=[SUBJECT, 'waits', path]),
+                                       program=[SUBJECT, way, path]),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[fd],
                                start_new_session=True)
     os.close(fd)
@@ -297,17 +365,18 @@ def waiting(path, *options):
         return process, int(file.read().split()[0]), line
 
 
-def gone(pid):
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
+def gone(pid, patience=5):
+    until = time.monotonic() + patience
+    while True:
         try:
             with open('/proc/%d/stat' % pid) as file:
                 if file.read().rsplit(')', 1)[1].split()[0] in 'ZX':
                     return True
         except OSError:
             return True
+        if time.monotonic() >= until:
+            return False
         time.sleep(0.01)
-    return False
 
 
 def ended():
@@ -324,6 +393,14 @@ def ended():
             result(process.returncode == 2 and said['exit'] == {'signal': number, 'core': False}
                    and any(stop['why'] == 'exit' for stop in said['stops']) and gone(pid),
                    '%s is handed on to the program, which is searched as it ends' % name)
+        process, pid, _ = waiting(path, way='stubborn')
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        alive = not gone(pid, 0)
+        process.send_signal(signal.SIGTERM)
+        said = json.loads(process.communicate(timeout=60)[0])
+        result(alive and said['exit']['signal'] == 9,
+               'what does not heed it is ended when it is sent again')
         process, pid, _ = waiting(path)
         os.killpg(process.pid, signal.SIGINT)
         said = json.loads(process.communicate(timeout=60)[0])
@@ -537,7 +614,7 @@ def mainjob():
     good = locked[0] == 1 and locked[3][SECTION] == 'passed' and locked[3][MARK] == 'failed' and \
         statuses['mlock', 'lethe', 'step_end'][:3] == clean
     result(good, 'on mlock it is in locked memory while in use, which root can read, and not after')
-    if RESULTS['not ok']:
+    if not good:
         note(statuses)
 
 
@@ -554,7 +631,8 @@ def marks():
 
 def main():
     print('KTAP version 1\n1..%d' % PLANNED, flush=True)
-    for part in (marks, places, plain, core, threads, processes, outlived, ended, late, outputs,
+    for part in (marks, places, plain, core, threads, processes, other_linker,
+                 unprivileged, outlived, ended, late, outputs,
                  refused, probed, mainjob):
         part()
     print('# Totals: pass:%(ok)d fail:%(not ok)d skip:%(skip)d' % RESULTS)

@@ -53,7 +53,7 @@ static void at_sections(struct verify *verify)
 			watch_number(count->stops), watch_number(verify->sections));
 	else if (verify->unseen_marks)
 		check_add(verify, name, CHECK_UNKNOWN,
-			  "at %s marks of liblethe no breakpoint could be put",
+			  "at %s marks there was no breakpoint, or not in time",
 			  watch_number(verify->unseen_marks));
 	else if (!verify->sections)
 		check_add(

@@ -211,8 +211,14 @@ void marks_look(struct verify *verify, struct tracee *tracee, bool first)
 	}
 	free(line);
 	fclose(maps);
-	if (first && look.entry && !look.linker)
-		add(tracee, look.entry, MARK_ENTRY, look.entry_was, NULL);
+	if (!first || !look.entry || look.linker)
+		return;
+	/* One that came with libc as we know it does. */
+	record_note(
+		verify,
+		"the dynamic linker of %s does not tell what it maps: sections that ended before its main(), or in a library that it loaded later, were not seen",
+		tracee->process->name);
+	add(tracee, look.entry, MARK_ENTRY, look.entry_was, NULL);
 }
 
 const struct mark *marks_hit(const struct tracee *tracee)

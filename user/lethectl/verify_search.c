@@ -136,7 +136,6 @@ static void search_for_it(struct verify *verify, struct tracee *tracee, enum why
 	err = scan_stopped(scan, text, sizeof(text));
 	progress_erase();
 	scan->stopped_ns = now_ns() - scan->stopped.since;
-	verify->searching_ns += scan->stopped_ns;
 	complete = !err && !scan->gone && !scan->stopped.not_stopped && !hides(scan);
 	if (err)
 		record_note(verify, "%s", text);
@@ -186,6 +185,7 @@ static void look(struct verify *verify, struct tracee *tracee, enum why why,
 void search(struct verify *verify, struct tracee *tracee, enum why why)
 {
 	struct stopped *stopped = &verify->scan.stopped;
+	unsigned long long begun = now_ns();
 	struct core_set core;
 
 	ready(verify);
@@ -200,6 +200,8 @@ void search(struct verify *verify, struct tracee *tracee, enum why why)
 	free(stopped->threads);
 	stopped->threads = NULL;
 	stopped->nr_threads = 0;
+	/* All that keeps the program from running, not only the search itself. */
+	verify->searching_ns += now_ns() - begun;
 }
 
 /* Is it time for one, of which so many there were, and so many were searched? */

@@ -46,6 +46,8 @@ void trace_hear(struct verify *verify, pid_t tid, int status)
 	/* What it stopped for before is void: something has killed it since. */
 	tracee->status = status;
 	tracee->stopped = WIFSTOPPED(status);
+	if (!tracee->stopped)
+		tracee_begins_exit(tracee);
 	tracee->served = false;
 	tracee_queue(verify, tracee);
 }
@@ -148,6 +150,7 @@ static void remember_place(struct process *process)
 static void exiting(struct verify *verify, struct tracee *tracee)
 {
 	struct process *process = tracee->process;
+	size_t ends;
 
 	tracee_begins_exit(tracee);
 	if (process->live || (process == verify->root && !process->executed))
@@ -158,6 +161,12 @@ static void exiting(struct verify *verify, struct tracee *tracee)
 	if (process->marks && process->marks->users > 1) {
 		process->exit_searched = true;
 		return;
+	}
+	/* A library that came by a way that was not seen ended sections that were not. */
+	if (process->marks) {
+		ends = process->marks->ends;
+		marks_look(verify, tracee, false);
+		verify->unseen_marks += process->marks->ends - ends;
 	}
 	search(verify, tracee, WHY_EXIT);
 }
@@ -263,14 +272,11 @@ static void hand_on(struct verify *verify, const struct signalfd_siginfo *info)
 
 	if (info->ssi_signo == SIGCHLD)
 		return;
-	if (verify->ending && info->ssi_signo != SIGHUP) {
-		/* Asked twice: what does not heed it is ended. */
-		kill(verify->root->pid, SIGKILL);
+	if (!ours || verify->root->ended)
 		return;
-	}
-	verify->ending = info->ssi_signo != SIGQUIT;
-	if (ours && !verify->root->ended)
-		kill(verify->root->pid, (int)info->ssi_signo);
+	/* Asked twice: what does not heed it is ended. */
+	kill(verify->root->pid, verify->ending ? SIGKILL : (int)info->ssi_signo);
+	verify->ending = true;
 }
 
 static void signals(struct verify *verify)
