@@ -160,6 +160,47 @@ static void *end_thread(void *unused)
 	return unused;
 }
 
+static pthread_barrier_t inside;
+
+static void use_for_long(void *unused)
+{
+	unsigned char secret[SIZE];
+
+	(void)unused;
+	take(secret);
+	pthread_barrier_wait(&inside);
+	/* All the while in a register. */
+	__asm__ volatile("movdqu (%0), %%xmm5\n"
+			 "1:	pause\n"
+			 "	cmpl $0, (%1)\n"
+			 "	je 1b"
+			 :
+			 : "r"(secret), "r"(kept)
+			 : "xmm5", "memory");
+}
+
+static void *use_long(void *unused)
+{
+	section(use_for_long);
+	return unused;
+}
+
+/* At the end of one thread's section another is in the midst of its own. */
+static int midst(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&inside, NULL, 2);
+	if (pthread_create(&thread, NULL, use_long, NULL))
+		return 22;
+	pthread_barrier_wait(&inside);
+	usleep(20000);
+	section(use);
+	kept[0] = 1;
+	pthread_join(thread, NULL);
+	return 0;
+}
+
 /* Threads come and go, while others end sections. */
 static int spawning(void)
 {
@@ -538,6 +579,7 @@ int main(int argc, char **argv)
 		{ "shares", shares },
 		{ "exits_inside", exits_inside },
 		{ "ends", ends },
+		{ "midst", midst },
 		{ "stubborn", stubborn },
 		{ "vforks", vforks },
 	};

@@ -21,7 +21,7 @@ LETHECTL, BUILD = (os.path.realpath(argument) for argument in sys.argv[1:])
 SUBJECT = os.path.join(BUILD, 'tests/programs/verify_subject')
 MAINJOB = os.path.join(BUILD, 'tests/residue/lethe-mainjob')
 RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
-PLANNED = 89
+PLANNED = 91
 
 SECTION, MARK, EXIT, CORE, DUMPED, SWAP, ACCESS, LEAVING, END = (
     'no copy is left at the end of a section', 'no copy is there at a mark',
@@ -192,6 +192,14 @@ def threads():
     said = Said('spawning', '100', options=('--every', '1'))
     said.is_(said.status == 0 and said.json['searched_sections'] == 500,
              'and threads that come and go')
+    for backend in ('memfd_secret', 'mlock'):
+        said = Said('midst', env={**os.environ, 'LETHE_BACKEND': backend})
+        used = [finding for finding in said.found('section end') if finding['in_use']]
+        said.is_(said.status == 0 and used and used == said.found('section end') and
+                 any(finding['place'].endswith('mm5') for finding in used) and
+                 said.noted('they were in use'),
+                 'what a thread has in the midst of its section is in use, and not left (%s)'
+                 % backend)
     said = Said('leader')
     said.is_(said.status == 1 and said.found('exit') and said.json['sections'] == 1,
              'one whose first thread has ended is searched all the same')
@@ -204,14 +212,16 @@ def threads():
                   ('executes a program' if 'exec' in way else 'ends all of them'))
     said = Said('clean', '3000')
     searched = said.json['searched_sections']
-    said.is_(said.status == 0 and said.json['sections'] == 3000 and 100 <= searched < 3000 and
-             said.noted('searched at %d of 3,000 section ends' % searched) and
-             said.json['searching_ns'] < said.json['seconds'] * 0.7e9,
+    # On a machine that is busy there may be time for all.
+    said.is_(said.status == 0 and said.json['sections'] == 3000 and searched >= 100 and
+             (said.noted('searched at {:,} of 3,000 section ends'.format(searched)) or
+              searched == 3000) and said.json['searching_ns'] < said.json['seconds'] * 0.7e9,
              'of 3,000 sections so many are searched as take half of the time, and how many is said')
     note('%d of 3000 in %.1f s, %.1f of them searching' %
          (searched, said.json['seconds'], said.json['searching_ns'] / 1e9))
     said = Said('clean', '100', options=('--every', '10'))
-    said.is_(said.json['searched_sections'] == 10, 'or each tenth')
+    said.is_(said.json['searched_sections'] == 10 and
+             said.noted('searched at 10 of 100 section ends (--every)'), 'or each tenth')
 
 
 def processes():

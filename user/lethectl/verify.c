@@ -249,11 +249,13 @@ static void say_findings(struct verify *verify)
 		list = json_object_object_get(stop, "findings");
 		all = list ? json_object_array_length(list) : 0;
 		for (k = 0; k < all; k++) {
+			finding = json_object_array_get_idx(list, k);
+			if (*member_of(finding, "in_use") == 't')
+				continue;
 			if (++said > 20) {
 				say("... and more: --json, or --report, has them");
 				return;
 			}
-			finding = json_object_array_get_idx(list, k);
 			say("  %.9ss, %s%s%s: %s, %s of %zu bytes: %s",
 			    member_of(stop, "at"), member_of(stop, "why"),
 			    member_of(stop, "pid") ? ", process " : "",

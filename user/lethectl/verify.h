@@ -160,6 +160,10 @@ struct verify {
 	struct verify_probes *probes;
 	struct json_object *all, *stops, *maps, *events, *notes, *checks, *probe_list;
 	unsigned long long stops_left_out, events_left_out;
+	/* Of the findings of the last search. */
+	bool in_use[FINDINGS_MAX];
+	size_t nr_in_use;
+	unsigned long long used;
 };
 
 /* verify_start.c: 0, or an exit status of enum run_status, and it was said why. */
@@ -261,6 +265,8 @@ struct core_set {
 
 void core_set_read(struct core_set *set, pid_t pid, pid_t tid);
 bool core_set_has(const struct core_set *set, const struct map *map);
+/* Is it kept out of dumps on purpose? As all secret pages are, those of mlock too. */
+bool core_set_excludes(const struct core_set *set, const struct map *map);
 void core_set_free(struct core_set *set);
 /* After the end: the file, if there is one. */
 void core_search(struct verify *verify, struct process *process);

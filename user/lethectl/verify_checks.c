@@ -208,6 +208,11 @@ static void notes(struct verify *verify)
 			verify,
 			"%s times a process executed another program: what it had in memory until then was searched only at section ends before",
 			watch_number(verify->execs));
+	if (verify->used)
+		record_note(
+			verify,
+			"%s copies are not counted: they were in use, in the registers or locked memory of a thread in a section of its own",
+			watch_number(verify->used));
 	if (verify->let_go)
 		record_note(
 			verify,

@@ -79,18 +79,26 @@ void core_set_free(struct core_set *set)
 	free(set->not_dumped);
 }
 
+bool core_set_excludes(const struct core_set *set, const struct map *map)
+{
+	size_t i;
+
+	for (i = 0; i < set->nr; i++)
+		if (set->not_dumped[i] == map->start)
+			return true;
+	return false;
+}
+
 bool core_set_has(const struct core_set *set, const struct map *map)
 {
 	bool shared = map->rights[3] == 's', deleted;
-	size_t i;
 
 	if (!strcmp(map->name, "[vdso]"))
 		return true;
 	if (map->io || map->kind == KIND_DEVICE || map->kind == KIND_KERNEL)
 		return false;
-	for (i = 0; i < set->nr; i++)
-		if (set->not_dumped[i] == map->start)
-			return false;
+	if (core_set_excludes(set, map))
+		return false;
 	if (map->huge)
 		return set->filter & 1U << (shared ? SHARED_HUGE : HUGE);
 	deleted = strstr(map->name, " (deleted)");
@@ -205,6 +213,7 @@ static void search_file(struct verify *verify, int fd)
 	verify->count[WHY_CORE].whole += scan->nr_whole;
 	verify->count[WHY_CORE].incomplete += err != 0;
 	verify->core_found += scan->nr_found;
+	memset(verify->in_use, 0, sizeof(verify->in_use));
 	stop = record_stop(verify, NULL, WHY_CORE);
 	if (!stop)
 		return;

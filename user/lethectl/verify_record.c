@@ -140,9 +140,11 @@ void record_findings(struct verify *verify, struct json_object *stop,
 	struct json_object *list = member_list(stop, "findings");
 	size_t i;
 
-	(void)verify;
-	for (i = 0; i < scan->nr_findings && i < FINDINGS; i++)
+	for (i = 0; i < scan->nr_findings && i < FINDINGS; i++) {
 		report_finding(scan, list, &scan->findings[i]);
+		member_flag(json_object_array_get_idx(list, i), "in_use",
+			    verify->in_use[i]);
+	}
 }
 
 static const char *kind_name(enum kind kind)

@@ -86,6 +86,53 @@ static size_t in_core(const struct scan *scan, const struct core_set *core)
 	return n;
 }
 
+/* Is a thread in a section, so that what it has in its registers is in use? */
+static bool in_section(const struct scan *scan, const struct core_set *core,
+		       const struct thread *thread)
+{
+	const struct map *map = maps_find(&scan->maps, thread->stack_pointer);
+
+	return map && (map_is_secret(map) ||
+		       (map->kind == KIND_ANONYMOUS && core_set_excludes(core, map)));
+}
+
+/*
+ * At the end of one thread's section another may be in the midst of its own: what that
+ * has in its registers, or where root can read it in its locked memory, is not left over
+ * from anything. What a thread that dies has, or a core dump would, is told all the same.
+ */
+static void find_used(struct verify *verify, const struct tracee *tracee, enum why why,
+		      const struct core_set *core)
+{
+	const struct scan *scan = &verify->scan;
+	bool inside, any = false;
+	size_t i, k;
+
+	verify->nr_in_use = 0;
+	memset(verify->in_use, 0, sizeof(verify->in_use));
+	if (why == WHY_EXIT || why == WHY_CORE)
+		return;
+	for (k = 0; k < scan->stopped.nr_threads; k++) {
+		const struct thread *thread = &scan->stopped.threads[k];
+
+		inside = (thread->tid != tracee->tid || why == WHY_LEFT) &&
+			 in_section(scan, core, thread);
+		any |= inside;
+		for (i = 0; inside && i < scan->nr_findings; i++)
+			if (!scan->findings[i].place.map &&
+			    scan->findings[i].place.tid == thread->tid)
+				verify->in_use[i] = true;
+	}
+	for (i = 0; i < scan->nr_findings; i++) {
+		const struct map *map = scan->findings[i].place.map;
+
+		if (any && map && map->kind == KIND_ANONYMOUS &&
+		    core_set_excludes(core, map))
+			verify->in_use[i] = true;
+		verify->nr_in_use += verify->in_use[i];
+	}
+}
+
 static bool hides(const struct scan *scan)
 {
 	size_t i;
@@ -119,6 +166,18 @@ static void serve(struct verify *verify, const struct tracee *tracee)
 	}
 }
 
+/* They are in the report, and not in what was found. */
+static void used_whole(struct verify *verify)
+{
+	struct scan *scan = &verify->scan;
+	size_t i;
+
+	for (i = 0; i < scan->nr_findings; i++) {
+		scan->nr_found -= verify->in_use[i];
+		scan->nr_whole -= verify->in_use[i] && run_whole(&scan->findings[i].run);
+	}
+}
+
 /* With a secret. */
 static void search_for_it(struct verify *verify, struct tracee *tracee, enum why why,
 			  const struct core_set *core)
@@ -139,6 +198,9 @@ static void search_for_it(struct verify *verify, struct tracee *tracee, enum why
 	complete = !err && !scan->gone && !scan->stopped.not_stopped && !hides(scan);
 	if (err)
 		record_note(verify, "%s", text);
+	find_used(verify, tracee, why, core);
+	used_whole(verify);
+	verify->used += verify->nr_in_use;
 	count->stops++;
 	count->found += scan->nr_found;
 	count->whole += scan->nr_whole;
@@ -161,6 +223,7 @@ static void search_for_it(struct verify *verify, struct tracee *tracee, enum why
 	if (stop) {
 		member_flag(stop, "complete", complete);
 		member_number(stop, "in_core", dumped);
+		member_number(stop, "in_use", verify->nr_in_use);
 		if (why == WHY_MARK)
 			member_text(stop, "mark", verify->at_name);
 		record_findings(verify, stop, scan);
