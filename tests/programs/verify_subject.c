@@ -339,41 +339,32 @@ static void on_signal(int signal)
 	signals += signal == SIGUSR1;
 }
 
-/* Stops itself and has a child wake it; signals are none lost. */
+/* A child stops itself, and is woken: it stays stopped so long, and no signal is lost. */
 static int stopped(void)
 {
-	pid_t self = getpid(), pid;
-	int i;
+	pid_t pid;
+	int i, status;
 
 	signal(SIGCONT, on_signal);
 	signal(SIGUSR1, on_signal);
-	for (i = 0; i < 20; i++) {
-		section(use);
-		pid = fork();
-		if (!pid) {
-			char path[64], state[256] = "";
-			int tries, fd;
-
-			snprintf(path, sizeof(path), "/proc/%d/stat", self);
-			for (tries = 0; tries < 5000 && !strstr(state, ") T") &&
-					!strstr(state, ") t");
-			     tries++) {
-				fd = open(path, O_RDONLY);
-				if (read(fd, state, sizeof(state) - 1) < 0)
-					_exit(1);
-				close(fd);
-				usleep(1000);
-			}
-			usleep(5000);
-			kill(self, SIGUSR1);
-			kill(self, SIGCONT);
-			_exit(0);
+	pid = fork();
+	if (!pid) {
+		for (i = 0; i < 20; i++) {
+			section(use);
+			raise(SIGSTOP);
+			if (stops != i + 1)
+				_exit(27);
 		}
-		raise(SIGSTOP);
-		if (wait_for(pid))
+		_exit(signals == 20 ? 0 : 28);
+	}
+	for (i = 0; i < 20; i++) {
+		if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+			return 27;
+		usleep(2000);
+		if (kill(pid, SIGUSR1) || kill(pid, SIGCONT))
 			return 27;
 	}
-	return stops == 20 && signals == 20 ? 0 : 28;
+	return wait_for(pid);
 }
 
 static int traces(void)
