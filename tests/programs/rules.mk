@@ -24,7 +24,7 @@ $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 
 # The parts of lethectl that are tested by themselves: all that is no verb.
 CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o \
-	%/scan.o %/verify.o,$(CTL_OBJ))
+	%/scan.o $(LIB_O)/lethectl/verify%,$(CTL_OBJ))
 CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test verdict_test)
 
 $(CTL_TESTS): $(PROGRAMS_O)/%: tests/programs/%.c $(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
