@@ -198,21 +198,34 @@ void probes_turn(struct verify *verify)
 	}
 }
 
-static void list_hooks(struct json_object *list, const char *of, const struct hook *hooks,
-		       size_t nr)
+/* What stays unseen, in one sentence at the end. */
+struct unseen {
+	char text[900];
+	size_t at;
+};
+
+static void list_hooks(struct json_object *list, struct unseen *unseen, const char *of,
+		       const struct hook *hooks, size_t nr)
 {
 	struct json_object *object;
 	char name[128];
 	size_t i;
+	int n;
 
 	for (i = 0; i < nr; i++) {
 		object = list_object(list);
 		snprintf(name, sizeof(name), "%s: %s", of, hooks[i].name);
 		member_text(object, "name", name);
 		member_flag(object, "attached", hooks[i].attached);
-		member_text(object, "unseen",
-			    hooks[i].attached || !*hooks[i].unseen ? NULL :
-								     hooks[i].unseen);
+		if (hooks[i].attached || !*hooks[i].unseen) {
+			member_null(object, "unseen");
+			continue;
+		}
+		member_text(object, "unseen", hooks[i].unseen);
+		n = snprintf(unseen->text + unseen->at, sizeof(unseen->text) - unseen->at,
+			     "%s%s", unseen->at ? "; " : "", hooks[i].unseen);
+		if (n > 0 && (size_t)n < sizeof(unseen->text) - unseen->at)
+			unseen->at += (size_t)n;
 	}
 }
 
@@ -272,6 +285,7 @@ void probes_check(struct verify *verify)
 					   CHECK_UNKNOWN :
 					   CHECK_NOT_ASKED;
 	struct verify_probes *probes = verify->probes;
+	struct unseen unseen = { .at = 0 };
 	const struct hook *hooks;
 	const char *why;
 	size_t nr;
@@ -281,12 +295,12 @@ void probes_check(struct verify *verify)
 		consume(probes);
 		watch_count(&probes->watch);
 		hooks = frames_hooks(probes->watch.frames, &nr);
-		list_hooks(verify->probe_list, "frames", hooks, nr);
+		list_hooks(verify->probe_list, &unseen, "frames", hooks, nr);
 	}
 	for (i = 0; i < WATCH_PROBES; i++) {
 		if (probes && probes->rings[i]) {
 			hooks = watch_kinds[i].hooks(probes->watch.probes[i], &nr);
-			list_hooks(verify->probe_list, kinds[i], hooks, nr);
+			list_hooks(verify->probe_list, &unseen, kinds[i], hooks, nr);
 			check_one(verify, probes, i);
 			continue;
 		}
@@ -298,6 +312,9 @@ void probes_check(struct verify *verify)
 	}
 	if (!probes || probes->why_not)
 		return;
+	unseen.text[unseen.at] = '\0';
+	if (unseen.at)
+		record_note(verify, "the probes do not see here: %s", unseen.text);
 	verify->pages_seen = sum(probes->watch.counts[WATCH_SWAP].all);
 	verify->pages_secret = probes->violations[WATCH_SWAP];
 }
