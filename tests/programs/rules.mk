@@ -90,16 +90,20 @@ test-scan-all: $(SCAN_TAP)
 
 # lethectl verify: what it finds where, and what it is to the program, which is nothing.
 VERIFY_SUBJECTS := $(addprefix $(PROGRAMS_O)/,verify_subject verify_subject_static)
-$(PROGRAMS_O)/verify_subject: tests/programs/verify_subject.c $(O)/lib/liblethe.so
-	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -Wl,-z,now -Wl,-rpath,'$$ORIGIN/../../lib' \
-		-o $@ $< -L$(O)/lib -llethe -pthread
+VERIFY_SUBJECT_SRC := $(addprefix tests/programs/,verify_subject.c verify_subject_threads.c)
+$(VERIFY_SUBJECTS): $(VERIFY_SUBJECT_SRC) tests/programs/verify_subject.h
 
-$(PROGRAMS_O)/verify_subject_static: tests/programs/verify_subject.c $(O)/lib/liblethe.a
+$(PROGRAMS_O)/verify_subject: $(O)/lib/liblethe.so
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Iuser/include -static -o $@ $< $(O)/lib/liblethe.a -pthread
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -Wl,-z,now \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.c,$^) -L$(O)/lib -llethe -pthread
+
+$(PROGRAMS_O)/verify_subject_static: $(O)/lib/liblethe.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -static -o $@ \
+		$(filter %.c,$^) $(O)/lib/liblethe.a -pthread
 
 VERIFY_TAP := $(O)/tap/verify_test.tap
 $(VERIFY_TAP): tests/programs/verify_test.py $(LETHECTL) $(VERIFY_SUBJECTS) \

@@ -65,7 +65,8 @@ probed() {
 ok 'under the probes, of which each has seen nothing amiss' probed
 
 verify --no-probes -- "$subject" global key
-ok 'control: what is left at the end of a section is found' left 'no copy is left at the end of a section'
+ok 'control: what is left at the end of a section is found' \
+	left 'no copy is left at the end of a section'
 verify --no-probes -- "$subject" heap key
 ok 'control: and what is left as it ends' left 'no copy is left as a process ends'
 
@@ -87,7 +88,10 @@ ok 'the core dump has none, and is deleted' dump
 verify --no-probes --core -- "$subject" crash key
 ok 'control: the core dump of one that keeps it has it' left 'no copy is in a core dump'
 
-job() { verify --no-probes --at mainjob:in_use --at mainjob:step_end -- "$mainjob" --once "$1" --key-fd 4 file; }
+job() {
+	verify --no-probes --at mainjob:in_use --at mainjob:step_end -- \
+		"$mainjob" --once "$1" --key-fd 4 file
+}
 job plain
 ok 'control: the main job, plainly: its key is found' left 'no copy is there at a mark'
 job lethe

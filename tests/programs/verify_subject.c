@@ -7,29 +7,23 @@
  *	verify_subject WAY FILE [NUMBER]	FILE has the secret
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lethe.h"
+#include "verify_subject.h"
 
-#define SIZE 32
+const char *file;
+int number;
+unsigned char kept[SIZE];
 
-static const char *file;
-static int number;
-static unsigned char kept[SIZE];
-
-static void take(void *to)
+void take(void *to)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 
@@ -39,7 +33,7 @@ static void take(void *to)
 }
 
 /* A section that has the secret, and leaves it nowhere. */
-static void use(void *unused)
+void use(void *unused)
 {
 	unsigned char secret[SIZE];
 
@@ -49,7 +43,7 @@ static void use(void *unused)
 	__asm__ volatile("movdqu (%0), %%xmm5" ::"r"(secret) : "xmm5");
 }
 
-static void section(void (*fn)(void *))
+void section(void (*fn)(void *))
 {
 	int err = lethe_do(fn, NULL);
 
@@ -127,119 +121,6 @@ static int crash_clean(void)
 	abort();
 }
 
-static void *many(void *barrier)
-{
-	int i;
-
-	for (i = 0; i < number; i++) {
-		/* All of them end theirs at one moment. */
-		pthread_barrier_wait(barrier);
-		section(use);
-	}
-	return NULL;
-}
-
-static int threads(void)
-{
-	pthread_barrier_t barrier;
-	pthread_t thread[8];
-	int i;
-
-	pthread_barrier_init(&barrier, NULL, 8);
-	for (i = 0; i < 8; i++)
-		if (pthread_create(&thread[i], NULL, many, &barrier))
-			return 22;
-	for (i = 0; i < 8; i++)
-		pthread_join(thread[i], NULL);
-	return 0;
-}
-
-static void *end_thread(void *unused)
-{
-	section(use);
-	return unused;
-}
-
-static pthread_barrier_t inside;
-
-static void use_for_long(void *unused)
-{
-	unsigned char secret[SIZE];
-
-	(void)unused;
-	take(secret);
-	pthread_barrier_wait(&inside);
-	/* All the while in a register. */
-	__asm__ volatile("movdqu (%0), %%xmm5\n"
-			 "1:	pause\n"
-			 "	cmpl $0, (%1)\n"
-			 "	je 1b"
-			 :
-			 : "r"(secret), "r"(kept)
-			 : "xmm5", "memory");
-}
-
-static void *use_long(void *unused)
-{
-	section(use_for_long);
-	return unused;
-}
-
-/* At the end of one thread's section another is in the midst of its own. */
-static int midst(void)
-{
-	pthread_t thread;
-
-	pthread_barrier_init(&inside, NULL, 2);
-	if (pthread_create(&thread, NULL, use_long, NULL))
-		return 22;
-	pthread_barrier_wait(&inside);
-	usleep(20000);
-	section(use);
-	kept[0] = 1;
-	pthread_join(thread, NULL);
-	return 0;
-}
-
-/* Threads come and go, while others end sections. */
-static int spawning(void)
-{
-	pthread_t thread[4];
-	int i, k;
-
-	for (i = 0; i < number; i++) {
-		for (k = 0; k < 4; k++)
-			if (pthread_create(&thread[k], NULL, end_thread, NULL))
-				return 22;
-		section(use);
-		for (k = 0; k < 4; k++)
-			pthread_join(thread[k], NULL);
-	}
-	return 0;
-}
-
-static void *leave(void *unused)
-{
-	pthread_t leader = *(pthread_t *)unused;
-
-	pthread_join(leader, NULL);
-	section(use);
-	take(kept);
-	exit(0);
-}
-
-/* Its first thread ends before the others. */
-static int leader(void)
-{
-	static pthread_t self;
-	pthread_t thread;
-
-	self = pthread_self();
-	if (pthread_create(&thread, NULL, leave, &self))
-		return 22;
-	pthread_exit(NULL);
-}
-
 static int wait_for(pid_t pid)
 {
 	int status;
@@ -288,39 +169,6 @@ static int execs(void)
 		_exit(25);
 	}
 	return wait_for(pid);
-}
-
-static void *spin(void *unused)
-{
-	for (;;)
-		section(use);
-	return unused;
-}
-
-/* A thread executes another program, while others end sections. */
-static int threads_exec(void)
-{
-	pthread_t thread[4];
-	int i;
-
-	for (i = 0; i < 4; i++)
-		if (pthread_create(&thread[i], NULL, spin, NULL))
-			return 22;
-	usleep(50000);
-	execl("/proc/self/exe", "again", "clean", file, "1", NULL);
-	return 25;
-}
-
-static int threads_exit(void)
-{
-	pthread_t thread[4];
-	int i;
-
-	for (i = 0; i < 4; i++)
-		if (pthread_create(&thread[i], NULL, spin, NULL))
-			return 22;
-	usleep(50000);
-	exit(0);
 }
 
 static int killed(void)
@@ -421,41 +269,6 @@ static int stubborn(void)
 	return waits();
 }
 
-static void *vforking(void *unused)
-{
-	if (!vfork()) {
-		execl("/bin/sleep", "sleep", "0", NULL);
-		_exit(25);
-	}
-	return unused;
-}
-
-static void *slow_vfork(void *unused)
-{
-	pid_t pid = vfork();
-
-	if (!pid) {
-		const struct timespec a_while = { .tv_sec = 1 };
-
-		syscall(SYS_nanosleep, &a_while, NULL);
-		_exit(0);
-	}
-	return unused;
-}
-
-/* A thread that waits for its child of vfork(2), as another ends a section. */
-static int vforks(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, number ? slow_vfork : vforking, NULL))
-		return 22;
-	usleep(200000);
-	section(use);
-	pthread_join(thread, NULL);
-	return 0;
-}
-
 /* Makes its secret itself, and says what it is in a file. */
 static int makes(void)
 {
@@ -499,39 +312,6 @@ static void end_inside(void *unused)
 {
 	use(unused);
 	exit(0);
-}
-
-static void end_thread_inside(void *unused)
-{
-	use(unused);
-	pthread_exit(NULL);
-}
-
-static void *thread_that_ends_inside(void *unused)
-{
-	section(end_thread_inside);
-	return unused;
-}
-
-static jmp_buf out;
-
-static void jump_out(void *unused)
-{
-	use(unused);
-	longjmp(out, 1);
-}
-
-/* Every way in which a section ends without a return: so many are counted. */
-static int ends(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, thread_that_ends_inside, NULL))
-		return 22;
-	pthread_join(thread, NULL);
-	if (!setjmp(out))
-		section(jump_out);
-	return lethe_wipe_thread() ? 34 : 0;
 }
 
 static int exits_inside(void)

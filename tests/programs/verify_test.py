@@ -216,7 +216,7 @@ def threads():
     said.is_(said.status == 0 and said.json['sections'] == 3000 and searched >= 100 and
              (said.noted('searched at {:,} of 3,000 section ends'.format(searched)) or
               searched == 3000) and said.json['searching_ns'] < said.json['seconds'] * 0.7e9,
-             'of 3,000 sections so many are searched as take half of the time, and how many is said')
+             'of 3,000 sections so many are searched as take half of the time, and that is said')
     note('%d of 3000 in %.1f s, %.1f of them searching' %
          (searched, said.json['seconds'], said.json['searching_ns'] / 1e9))
     said = Said('clean', '100', options=('--every', '10'))
@@ -440,7 +440,8 @@ def late():
                    'a secret that the program makes itself: %s' % ('found' if keeps else 'clean'))
             os.unlink(path)
         answer = run(None, '--json', '--no-probes', '--secret-file', path, program=['true'])
-        result(answer.returncode == 2 and 'was not there' in str(json.loads(answer.stdout)['notes']),
+        said = json.loads(answer.stdout)
+        result(answer.returncode == 2 and 'was not there' in str(said['notes']),
                'one that never comes: no verdict')
         answer = run(None, '--no-probes', '--secret-file', '/dev/zero', program=['true'])
         result(answer.returncode == 2 and b'no plain file' in answer.stderr, 'no file')
@@ -453,7 +454,8 @@ def late():
 
 def outputs():
     with secret_file() as path, tempfile.TemporaryDirectory() as directory:
-        html, junit, file = (os.path.join(directory, name) for name in ('a.html', 'a.xml', 'a.json'))
+        html, junit, file = (os.path.join(directory, name)
+                             for name in ('a.html', 'a.xml', 'a.json'))
         hostile = '</script><!--<b>&"\x01\xff'
         answer = run(path, '--json', '--no-probes', '--report', html, '--junit', junit,
                      '--json-file', file, program=[SUBJECT, 'global', path, '0', hostile])
@@ -526,7 +528,8 @@ def refused():
                 (['--secret', 'hunter2hunter2', '--', 'true'], 'every user can read',
                  'a secret on the command line'),
                 (['--secret-fd', '0', '--', 'true'], 'the program\'s', 'the program\'s stdin'),
-                (['--secret-fd', '77', '--', 'true'], 'descriptor 77', 'a descriptor that is not open'),
+                (['--secret-fd', '77', '--', 'true'], 'descriptor 77',
+                 'a descriptor that is not open'),
                 (['--every', '0', '--', 'true'], 'no number from 1', 'each 0th'),
                 (['--at', 'nothing', '--', 'true'], 'PROVIDER:NAME', 'a mark that is none'),
                 (['--forms', 'nothing', '--', 'true'], 'no form', 'a form that is none'),
@@ -542,7 +545,8 @@ def refused():
             result(answer.returncode == status and said['verdict'] == 'unknown' and
                    'not run' in said['error'], 'not run: %s: %d' % (program, status))
     with secret_file(b'short') as path:
-        result(run(path, '--no-probes', program=['true']).returncode == 2, 'a secret that is too short')
+        result(run(path, '--no-probes', program=['true']).returncode == 2,
+               'a secret that is too short')
 
 
 def probed():
