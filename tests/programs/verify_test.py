@@ -21,7 +21,7 @@ LETHECTL, BUILD = (os.path.realpath(argument) for argument in sys.argv[1:])
 SUBJECT = os.path.join(BUILD, 'tests/programs/verify_subject')
 MAINJOB = os.path.join(BUILD, 'tests/residue/lethe-mainjob')
 RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
-PLANNED = 92
+PLANNED = 93
 
 SECTION, MARK, EXIT, CORE, DUMPED, SWAP, ACCESS, LEAVING, END = (
     'no copy is left at the end of a section', 'no copy is there at a mark',
@@ -518,6 +518,9 @@ def outputs():
         answer = run(path, '--no-probes', program=['cat'], input=b'as it is\n')
         result(answer.stdout == b'as it is\n' and answer.stderr.endswith(b'clean\n'),
                'stdin and stdout are the program\'s')
+        answer = run(path, '--no-probes', program=['sh', '-c', 'ls -l /proc/$$/fd'])
+        result(answer.stdout.count(b' -> ') >= 3 and path.encode() not in answer.stdout,
+               'and the secret\'s descriptor is not')
 
 
 def refused():
