@@ -67,8 +67,8 @@ include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs
-deps-run deps-test deps-vm deps-check deps-bench deps-programs: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks
+deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -90,7 +90,8 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP)
+	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP) \
+	  $(README_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
@@ -120,6 +121,10 @@ test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
 test-vm-all: $(VM_TAP)
 	@tests/tally.py $^
 
+.PHONY: residue
+residue: deps-test ## The residue table: each row on each backend, here and in the virtual machine
+	$(again) residue-all
+
 .PHONY: residue-peers
 residue-peers: deps-test ## Where other ways to protect a secret leave residue
 	$(again) residue-peers-all
@@ -127,6 +132,10 @@ residue-peers: deps-test ## Where other ways to protect a secret leave residue
 .PHONY: programs
 programs: deps-programs ## What real programs leave, plainly and under lethectl run
 	$(again) programs-all
+
+.PHONY: report-looks
+report-looks: deps-report-looks ## The page of lethectl verify in Chromium (PICTURES=directory)
+	$(again) report-looks-all
 
 .PHONY: bench
 bench: deps-bench ## What sections cost beside Go's runtime/secret; and bench-heap

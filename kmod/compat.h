@@ -262,4 +262,13 @@ static inline void lethe_uring_done(struct io_uring_cmd *cmd, s32 result,
 #endif
 }
 
+/* A probe on the tracepoint of a thread's end: newer ones say if it was the last. */
+#ifdef LETHE_HAVE_THREAD_END_GROUP
+#define LETHE_ON_THREAD_END(name) \
+	name(void *data, struct task_struct *task, bool last)
+#else
+#define LETHE_ON_THREAD_END(name) \
+	name(void *data, struct task_struct *task)
+#endif
+
 #endif /* LETHE_COMPAT_H */

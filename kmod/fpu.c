@@ -6,11 +6,18 @@
  *
  * Here is what can be erased of a task that never runs its program again. Of one
  * that lives on, see xsave.c and kstack.c.
+ *
+ * Of a process that is killed each thread ends by itself, and the last one alone gives
+ * up the regions. So it is at the kernel's own tracepoint of a thread's end that this
+ * is done, and of every thread: by then most kernels have taken its memory from it,
+ * so that nobody can say any more whether it had secrets.
  */
+#include <linux/printk.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/string.h>
+#include <linux/tracepoint.h>
 
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
@@ -46,9 +53,9 @@ static void wipe_general_registers(struct pt_regs *regs)
 /**
  * lethe_fpu_wipe_exiting() - erase the caller's registers if it is on its way out
  *
- * For a task that gives up its last region as it ends, by SIGKILL in the middle
- * of a section perhaps: its task_struct and its kernel stack are freed as they
- * are, with its registers in them. Does nothing in a task that goes on.
+ * For a task that ends, by SIGKILL in the middle of a section perhaps: its
+ * task_struct and its kernel stack are freed as they are, with its registers in
+ * them. Does nothing in a task that goes on.
  */
 void lethe_fpu_wipe_exiting(void)
 {
@@ -63,4 +70,46 @@ void lethe_fpu_wipe_exiting(void)
 	wipe_saved_registers(lethe_fpstate(current));
 	kernel_fpu_end();
 	wipe_general_registers(task_pt_regs(current));
+}
+
+static struct tracepoint *thread_ends;
+
+static void LETHE_ON_THREAD_END(on_thread_end)
+{
+	lethe_fpu_wipe_exiting();
+}
+
+static void look_at(struct tracepoint *tracepoint, void *data)
+{
+	if (!strcmp(tracepoint->name, "sched_process_exit"))
+		thread_ends = tracepoint;
+}
+
+/**
+ * lethe_fpu_init() - from now on, erase the registers of each thread that ends
+ *
+ * A kernel without that tracepoint still has the last thread of a process erased,
+ * by the regions that it gives up; of that the log is told.
+ */
+void lethe_fpu_init(void)
+{
+	for_each_kernel_tracepoint(look_at, NULL);
+	if (thread_ends &&
+	    tracepoint_probe_register(thread_ends, on_thread_end, NULL))
+		thread_ends = NULL;
+	if (!thread_ends)
+		pr_notice("the registers of killed threads are not erased, but for each process's last: no tracepoint\n");
+}
+
+/**
+ * lethe_fpu_exit() - no longer
+ *
+ * Nothing of this is running on return. Sleeps.
+ */
+void lethe_fpu_exit(void)
+{
+	if (!thread_ends)
+		return;
+	tracepoint_probe_unregister(thread_ends, on_thread_end, NULL);
+	tracepoint_synchronize_unregister();
 }

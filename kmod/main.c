@@ -10,6 +10,7 @@
 #include "block.h"
 #include "device.h"
 #include "directmap.h"
+#include "fpu.h"
 #include "power.h"
 #include "xsave.h"
 
@@ -39,12 +40,15 @@ static int __init lethe_init(void)
 	if (err)
 		goto err_block;
 
+	lethe_fpu_init();
+
 	err = lethe_device_init();
 	if (err)
-		goto err_power;
+		goto err_fpu;
 	return 0;
 
-err_power:
+err_fpu:
+	lethe_fpu_exit();
 	lethe_power_exit();
 err_block:
 	lethe_block_exit();
@@ -58,6 +62,7 @@ static void __exit lethe_exit(void)
 
 	/* Open regions hold the module, so that none is left by now. */
 	lethe_device_exit();
+	lethe_fpu_exit();
 	lethe_power_exit();
 	lethe_block_exit();
 }

@@ -8,6 +8,12 @@
 #			this kernel too, where an older one may differ from the host's
 #	vm-ram		all of RAM searched; without slub_debug, which wipes memory
 #			itself and could hide a missing wipe
+#	vm-rows		the rows of the residue table that a process can be asked for, on
+#			the module and on the fallbacks
+#	vm-residue	what a process leaves that the kernel ends, in RAM and in a core
+#			dump, and what kcore has of a region
+#	vm-fallback	the same, and what vm-ram has, on memfd_secret and mlock: without
+#			the module, which would wipe what the kernel has for them too
 #	vm-bare		no module, no memfd_secret, and KASLR: what is left is mlock
 #	vm-large	6 GiB, mapped by 1 GiB entries that have to be split, but
 #			never to 4 KiB
@@ -25,8 +31,8 @@
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 
-VM_SUITES := vm-module vm-library vm-ram vm-bare vm-large vm-mainjob vm-unload \
-	vm-probes vm-check vm-verify vm-swap
+VM_SUITES := vm-module vm-library vm-ram vm-rows vm-residue vm-fallback vm-bare vm-large \
+	vm-mainjob vm-unload vm-probes vm-check vm-verify vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -35,7 +41,8 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
-	vm-check-%-plain.tap vm-verify-%-plain.tap),$(VM_TAP))
+	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap \
+	vm-verify-%-plain.tap),$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
@@ -58,10 +65,25 @@ vm-library-programs = $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAM
 	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(FALLBACK_PROGRAMS)))) \
 	$(if $(filter $(1),$(ONE)),$(then) env LETHE_BACKEND=kmod $(SELFTEST_STORM))
 
-vm-ram-options := $(with-module) --no-slub-debug --mem 256 \
+vm-ram-options := $(with-module) --timeout 600 --no-slub-debug --mem 256 \
 	--append randomize_kstack_offset=off
 vm-ram-programs := $(VM_PROGRAMS) \
 	$(foreach p,$(RESIDUE_VM_TESTS),$(then) $(p))
+
+# Memory is searched as a process has it, which slub_debug has no part in.
+vm-rows-options := $(with-module) --no-slub-debug --timeout 600
+vm-rows-programs := $(RESIDUE_TABLE) $(ROW_PROGRAMS)
+
+vm-residue-options := $(vm-ram-options)
+vm-residue-programs := $(RESIDUE_O)/kcore_test \
+	$(call on-backend,kmod,$(RESIDUE_O)/core_test $(RESIDUE_O)/oom_test)
+
+# What the last one asks of the processor, an emulated one does not do.
+vm-fallback-options := --timeout 600 --no-slub-debug --mem 256
+vm-fallback-programs := $(RESIDUE_O)/kcore_test \
+	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(addprefix $(RESIDUE_O)/,ram_test \
+		core_test oom_test)) $(then) env LETHE_BACKEND=$(b) \
+		$(RESIDUE_O)/kernel_rows_test emulated)
 
 vm-bare-options := --no-secretmem --kaslr
 vm-bare-programs := $(firstword $(FALLBACK_PROGRAMS)) \
@@ -96,6 +118,8 @@ vm-swap-programs := $(PRESSURE_TEST)
 
 # Loads and unloads the module itself, and one that reads every page.
 sweep-ko = $(VM_O)/sweep/$(1)/lethe_sweep.ko
+# Without slub_debug, as vm-ram: all of RAM is searched here too.
+vm-unload-options := --no-slub-debug
 vm-unload-programs = $(VM_O)/unload_test $(call kmod-ko,$(1)) $(call sweep-ko,$(1))
 
 # Direct I/O needs a disk: in memory alone the guest has no file system for it.
@@ -128,6 +152,7 @@ vm-restart-programs := $(ENDING_TEST) restart
 vm-panic-programs := $(ENDING_TEST) panic
 
 define vm-rules
+$$(O)/tap/vm-rows-$(1).tap: $$(RESIDUE_TABLE) $$(ROW_PROGRAMS)
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
 $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
@@ -136,7 +161,8 @@ $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
 		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
-		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) .FORCE
+		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) \
+		$$(RESIDUE_O)/kernel_rows_test .FORCE
 	$$(call say,BOOT,$$* on $(1))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(vm) test --kernel $(1) $$($$*-options) $$(call $$*-disk,$(1)) \
@@ -174,6 +200,24 @@ $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 	$(call say,TEST,vm harness)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)for test in $(VM_SELF_TESTS); do python3 -B $$test >>$@ || grep -v '^ok' $@; done
+
+# The residue table: the suites that have rows of it, and what they say together. Where
+# not all kernels are chosen, it is a part of the table, and README.md is not held to that.
+RECORD_SUITES := vm-rows vm-residue vm-fallback vm-ram vm-swap vm-unload vm-hibernate
+RECORD_TAP := $(TABLE_TAP) $(KERNEL_TAP) \
+	$(filter $(O)/tap/residue-core_test.tap,$(RESIDUE_TAP)) \
+	$(filter $(foreach s,$(RECORD_SUITES) vm-bochs,$(O)/tap/$(s)-%.tap),$(VM_TAP))
+residue-records = $(Q)O=$(O) python3 -B tests/residue/table.py
+
+README_TAP := $(if $(filter all,$(KERNEL)),$(O)/tap/residue-readme.tap)
+$(README_TAP): $(RECORD_TAP) README.md .FORCE
+	$(call say,TEST,residue/README.md)
+	$(residue-records) --check README.md $(RECORD_TAP) >$@ || grep -v '^ok' $@
+
+.PHONY: residue-all
+residue-all: $(RECORD_TAP)
+	$(call say,TABLE,$(O)/residue.tsv)
+	$(residue-records) $^; table=$$?; tests/tally.py $^ && exit $$table
 
 .PHONY: run-guest
 run-guest: $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(RESIDUE_PROGRAMS)

@@ -9,7 +9,8 @@ BUFFER_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/buffer*.c))
 HEAP_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/heap*.c))
 MALLOC_SRC := $(patsubst user/src/%.c,%,$(wildcard user/src/malloc*.c))
 LIB_SRC	:= message wipe cancel tools backend backend_kmod backend_memfd_secret backend_mlock \
-	   space inherit stack revoked signal_stack signal_frame signal_mask options kernel overflow registers \
+	   space inherit stack revoked signal_stack signal_frame signal_mask options kernel \
+	   overflow fatal registers \
 	   mapping resident wipe_stack wipe_below_x86_64 \
 	   section section_x86_64 overwrite overwrite_x86_64 enabled \
 	   thread fork $(HEAP_SRC) $(BUFFER_SRC)
@@ -30,6 +31,10 @@ LIBRARIES := $(O)/lib/liblethe.so $(O)/lib/liblethe.a $(O)/lib/liblethe-malloc.s
 RUN_OBJ	:= $(MALLOC_SRC:%=$(LIB_O)/run/%.o) $(LIB_O)/run/run.o
 CTL_SRC	:= $(wildcard user/lethectl/*.c)
 CTL_OBJ	:= $(CTL_SRC:user/%.c=$(LIB_O)/%.o)
+
+REPORT_JS := $(addprefix user/lethectl/,report.js report_tables.js report_draw.js \
+	report_map.js report_main.js)
+REPORT	:= $(LIB_O)/report.html
 
 RUN_LIBRARY := $(O)/lib/liblethe-run.so
 LETHECTL := $(O)/bin/lethectl
@@ -77,7 +82,8 @@ $(LIB_O)/lethectl/%.o: user/lethectl/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
 
 # It has the page inside.
-$(LIB_O)/lethectl/report_page.o: user/lethectl/report.html
+$(LIB_O)/lethectl/report_page.o: $(REPORT)
+$(LIB_O)/lethectl/report_page.o: LANG_CFLAGS += -DREPORT='"$(REPORT)"'
 
 $(LIB_O)/%.o: user/src/%.S
 	$(call say,AS,$<)
@@ -129,6 +135,21 @@ $(O)/lib/liblethe-run.so.0: $(RUN_OBJ) $(LIB_O)/message.o $(O)/lib/liblethe.so
 	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe-run.so.0 \
 		-Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_BEGIN) $(filter %.o,$^) $(LIB_END) \
 		-L$(O)/lib -llethe
+
+# The page of lethectl verify: one file of its parts. Its policy names the style and the
+# script by their hashes, so that nothing else in it runs, whatever the data may be.
+csp-hash = sha256-$$({ echo; cat $(1); } | sha256sum | cut -c -64 | tr a-f A-F | \
+	basenc -d --base16 | base64)
+
+$(REPORT): user/lethectl/report.html user/lethectl/report.css $(REPORT_JS) user/rules.mk
+	$(call say,JOIN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)cat $(REPORT_JS) >$@.js
+	$(Q)sed -e '/^@CSS@$$/{' -e 'r user/lethectl/report.css' -e 'd' -e '}' \
+		-e '/^@JS@$$/{' -e 'r $@.js' -e 'd' -e '}' \
+		-e "s|@CSS-HASH@|$(call csp-hash,user/lethectl/report.css)|" \
+		-e "s|@JS-HASH@|$(call csp-hash,$@.js)|" $< >$@
+	$(Q)rm $@.js
 
 # Finds liblethe-run.so.0 beside the liblethe that it is linked with.
 $(LETHECTL): $(CTL_OBJ) $(PROBE_OBJ) $(O)/lib/liblethe.so | $(RUN_LIBRARY)

@@ -117,6 +117,26 @@ LETHECTL_TAP += $(VERIFY_TAP)
 test-verify-all: $(VERIFY_TAP)
 	@tests/tally.py $^
 
+# The page of lethectl verify: as text here; in a browser, which is too large for every
+# run of the tests, by a verb of its own. PICTURES= is where they are put.
+REPORT_PY := $(addprefix tests/programs/,report_samples.py browser.py)
+REPORT_TAP := $(O)/tap/report-test.tap
+REPORT_LOOKS_TAP := $(O)/tap/report-looks.tap
+$(REPORT_TAP): tests/programs/report_test.py $(REPORT_PY) $(REPORT) .FORCE
+	$(call say,TEST,lethectl verify: its page)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(REPORT) >$@ || grep '^not ok\|^# ' $@ || true
+LETHECTL_TAP += $(REPORT_TAP)
+
+$(REPORT_LOOKS_TAP): tests/programs/report_looks.py $(REPORT_PY) $(REPORT) .FORCE
+	$(call say,TEST,lethectl verify: its page in a browser)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(REPORT) $(PICTURES) >$@ || grep '^not ok\|^# ' $@ || true
+
+.PHONY: report-looks-all
+report-looks-all: $(REPORT_LOOKS_TAP)
+	@tests/tally.py $^
+
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.
 PROGRAMS_TAP := $(FALLBACKS:%=$(O)/tap/programs-%.tap)

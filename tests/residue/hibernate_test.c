@@ -5,11 +5,15 @@
  * only locked, which is in the image, as memory that is only locked is; and decoys. The
  * host searches the raw image while the machine is off (tests/vm/power.py) and, here,
  * when it has gone on: both must find what the probe saw the kernel choose, to the page.
+ * Before, two attempts come to nothing: the module's veto, and the kernel's own while
+ * there is a memfd_secret. The same disk is searched after each; that it can be, the
+ * image then shows.
  *
  * What the probe has counted is in the image too. Its counts when the machine goes on
  * are those of the moment at which it was copied: of the image being written nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -19,11 +23,13 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../selftests/tap.h"
 #include "../vm/hostlink.h"
 #include "ending.h"
+#include "record.h"
 #include "swap.h"
 
 #define SWAP "/dev/nvme0n1"
@@ -35,12 +41,20 @@
 #define READ_ALL 3 /* of klogctl() */
 
 /* power.py: what is named control is to be found. */
-enum { CONTROL, LOCKED, SECRET, NEEDLES };
+enum { CONTROL, LOCKED, SECRET, MEMFD, NEEDLES };
+
+#define IN_IMAGE \
+	"nothing keeps a locked page out of the image, nor the image from being made"
 
 static sigjmp_buf jump;
 static struct layout layout;
 static struct frames *frames;
 static struct swap_probe *probe;
+
+static struct needle needles[NEEDLES];
+/* After each of the attempts, and in the image. */
+static struct hostlink_found vetoed[NEEDLES], refused[NEEDLES], found[NEEDLES];
+static uint64_t searched;
 
 static void must(int err, const char *what, const char *why)
 {
@@ -118,18 +132,46 @@ static void watch(const unsigned char *decoys)
 	       total.kmod, total.locked);
 }
 
+/* That comes to nothing: what it is refused with, and what is on the disk then. */
+static int hibernate_in_vain(struct hostlink_found *on_disk)
+{
+	int err = ending_write("/sys/power/state", "disk");
+
+	must(hostlink_search_drive("refused", 0, needles, NEEDLES, on_disk, NULL),
+	     "the host's search", NULL);
+	return err;
+}
+
+static bool none_of_any(const struct hostlink_found *on_disk)
+{
+	for (int i = 0; i < NEEDLES; i++)
+		if (on_disk[i].copies)
+			return false;
+	return true;
+}
+
 static void test_veto(void)
 {
 	struct swap_counts counts;
 	int err;
 
 	must(ending_write(MODE, "veto"), MODE, NULL);
-	err = ending_write("/sys/power/state", "disk");
+	err = hibernate_in_vain(vetoed);
 	must(ending_write(MODE, "wipe"), MODE, NULL);
 	must(swap_probe_counts(probe, &counts), "counts", NULL);
-	tap_ok(err == -EBUSY && !counts.way[SWAP_IMAGE].pages,
-	       "hibernate=veto: with a region open it is EBUSY, and no page is chosen (%llu)",
+	tap_ok(err == -EBUSY && !counts.way[SWAP_IMAGE].pages && none_of_any(vetoed),
+	       "hibernate=veto: with a region open it is EBUSY, no page is chosen (%llu), and none is on the disk",
 	       counts.way[SWAP_IMAGE].pages);
+}
+
+static void test_memfd(int memfd, unsigned char *map)
+{
+	int err = hibernate_in_vain(refused);
+
+	tap_ok(err == -EPERM && none_of_any(refused),
+	       "while there is a memfd_secret it is EPERM, and no page is on the disk");
+	munmap(map, ENDING_PAGES * ENDING_PAGE);
+	close(memfd);
 }
 
 /* How many pages the kernel says that it copied; 0 where it does not. */
@@ -149,9 +191,25 @@ static unsigned long long pages_copied(void)
 	return pages;
 }
 
-static void test_image(const struct needle *needles)
+static void record(const char *row, const char *backend,
+		   const struct hostlink_found *secret)
 {
-	struct hostlink_found found[NEEDLES];
+	residue_record(row, backend, found[CONTROL].copies, secret->copies, searched,
+		       secret == &found[LOCKED] ? IN_IMAGE : "");
+}
+
+static void record_all(void)
+{
+	record("hibernation image, wipe", "kmod", &found[SECRET]);
+	record("hibernation image, wipe", "memfd_secret", &refused[MEMFD]);
+	record("hibernation image, wipe", "mlock", &found[LOCKED]);
+	record("hibernation image, veto", "kmod", &vetoed[SECRET]);
+	record("hibernation image, veto", "memfd_secret", &refused[MEMFD]);
+	record("hibernation image, veto", "mlock", &found[LOCKED]);
+}
+
+static void test_image(void)
+{
 	unsigned long long copied = pages_copied();
 	const struct swap_count *image;
 	struct frames_total total;
@@ -163,8 +221,9 @@ static void test_image(const struct needle *needles)
 		tap_note("%s: %llu pages, %llu decoys, %llu secret, %llu unjudged",
 			 swap_way_names[i], counts.way[i].pages, counts.way[i].decoys,
 			 counts.way[i].secret, counts.way[i].unjudged);
-	must(hostlink_search_drive("the image", 0, needles, NEEDLES, found, NULL),
+	must(hostlink_search_drive("the image", 0, needles, NEEDLES, found, &searched),
 	     "the host's search", NULL);
+	record_all();
 	image = &counts.way[SWAP_IMAGE];
 	if (copied)
 		tap_ok(image->pages == copied,
@@ -209,32 +268,49 @@ static void test_region(int region, unsigned char *map)
 	       "and used, and given up");
 }
 
+static unsigned char *map_memfd(int *memfd)
+{
+	unsigned char *map;
+
+	*memfd = syscall(SYS_memfd_secret, O_CLOEXEC);
+	if (*memfd < 0 || ftruncate(*memfd, ENDING_PAGES * ENDING_PAGE))
+		tap_bail("memfd_secret: %s", strerror(errno));
+	map = ending_map(*memfd);
+	if (map == MAP_FAILED)
+		tap_bail("memfd_secret: %s", strerror(errno));
+	return map;
+}
+
 int main(void)
 {
-	int region = ending_region(), err;
+	int region = ending_region(), memfd, err;
 	unsigned char *map = ending_map(region), *decoys = ordinary(DECOYS);
-	struct needle needles[NEEDLES];
+	unsigned char *secret;
 
+	/* With a memfd_secret it would be refused, too. */
+	must(ending_write("/sys/power/disk", "shutdown"), "/sys/power/disk", NULL);
+	secret = map_memfd(&memfd);
 	if (map == MAP_FAILED)
 		tap_bail("no region: %s", strerror(errno));
-	tap_plan(12);
+	tap_plan(13);
 	must(ending_write(COMPACT, "0"), COMPACT, NULL);
 	ending_plant(&needles[CONTROL], "control", decoys, DECOYS);
 	ending_plant(&needles[LOCKED], "control-locked", only_locked(ENDING_PAGES),
 		     ENDING_PAGES);
 	ending_plant(&needles[SECRET], "secret", map, ENDING_PAGES);
+	ending_plant(&needles[MEMFD], "memfd_secret", secret, ENDING_PAGES);
 	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
 	watch(decoys);
 	if (swapon(SWAP, 0))
 		tap_bail("swapon: %s", strerror(errno));
-	must(ending_write("/sys/power/disk", "shutdown"), "/sys/power/disk", NULL);
+	test_memfd(memfd, secret);
 	test_veto();
 
 	/* It ends here, and goes on in another boot, another QEMU. */
 	err = ending_write("/sys/power/state", "disk");
 	tap_ok(!err, "a machine with an open region hibernates to disk, and resumes (%s)",
 	       err ? strerror(-err) : "0");
-	test_image(needles);
+	test_image();
 	test_region(region, map);
 	return tap_end();
 }

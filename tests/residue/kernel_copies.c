@@ -103,7 +103,8 @@ static bool is_set(const unsigned long long *bits, unsigned int word)
 
 static struct copies count(const struct registers_answer *answer)
 {
-	struct copies copies = { .running = answer->running,
+	struct copies copies = { .searched = answer->area_size + answer->stack_size,
+				 .running = answer->running,
 				 .switches = answer->switches };
 
 	for (unsigned int i = 0; i < answer->area_size / 8; i++) {

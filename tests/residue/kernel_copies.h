@@ -28,6 +28,7 @@ enum component {
  * @area: in all of it
  * @frame: in the registers that the last entry to the kernel saved (pt_regs)
  * @dead: in the rest of the kernel stack
+ * @searched: bytes
  * @running: see struct registers_answer
  * @switches: likewise
  */
@@ -36,6 +37,7 @@ struct copies {
 	unsigned int area;
 	unsigned int frame;
 	unsigned int dead;
+	unsigned int searched;
 	bool running;
 	uint64_t switches;
 };

@@ -19,6 +19,7 @@
 #include "../selftests/tap.h"
 #include "../vm/hostlink.h"
 #include "needle.h"
+#include "record.h"
 #include "target.h"
 
 /* As many as poll() copies to the kernel's stack, and not to its heap. */
@@ -26,6 +27,15 @@
 /* Some tenths of a second: as many ticks as it takes. */
 #define SPINS 100000000UL
 #define TRIES 20
+
+/* What is added up, of every target, to a row. */
+struct row {
+	const char *name;
+	uint64_t control, copies, searched;
+};
+
+static struct row dead_stack = { .name = "dead kernel stack" };
+static struct row pt_regs = { .name = "pt_regs" };
 
 /*
  * poll() puts its array on the kernel's stack and leaves it there. No descriptor
@@ -95,7 +105,8 @@ static void in_registers(int to)
 }
 
 /* How much of it is in RAM, of a task that has come to rest by then. */
-static struct hostlink_found plant(enum target_whose whose, void (*how)(int), bool wiped)
+static struct hostlink_found plant(enum target_whose whose, void (*how)(int), bool wiped,
+				   uint64_t *searched)
 {
 	struct hostlink_found found;
 	struct needle needle;
@@ -107,7 +118,7 @@ static struct hostlink_found plant(enum target_whose whose, void (*how)(int), bo
 		tap_bail("a child did not say what to search for");
 	close(from);
 	if (hostlink_search(wiped ? "wiped" : "as it is", &needle, 1, NULL, 0, &found,
-			    NULL))
+			    searched))
 		tap_bail("the host could not search");
 	target_end(pid);
 	return found;
@@ -119,19 +130,29 @@ static struct hostlink_found control(enum target_whose whose, void (*how)(int))
 	struct hostlink_found found = { 0 };
 
 	for (int i = 0; i < TRIES && !found.copies; i++)
-		found = plant(whose, how, false);
+		found = plant(whose, how, false, NULL);
 	return found;
 }
 
-static void test(enum target_whose whose, void (*how)(int), const char *what)
+static void test(enum target_whose whose, void (*how)(int), const char *what,
+		 struct row *row)
 {
-	struct hostlink_found kept = control(whose, how);
-	struct hostlink_found left = plant(whose, how, true);
+	struct hostlink_found kept = control(whose, how), left;
+	uint64_t searched;
 
+	left = plant(whose, how, true, &searched);
+	row->control += kept.copies;
+	row->copies += left.copies;
+	row->searched += searched;
 	tap_ok(kept.copies > 0, "of %s the kernel keeps %s (%llu copies)",
 	       target_names[whose], what, (unsigned long long)kept.copies);
 	tap_ok(!left.copies, "after LETHE_WIPE_REGISTERS it keeps nothing of that (%llu)",
 	       (unsigned long long)left.copies);
+}
+
+static void record(const struct row *row)
+{
+	residue_record(row->name, "kmod", row->control, row->copies, row->searched, "");
 }
 
 int main(void)
@@ -147,11 +168,13 @@ int main(void)
 		/* To be stopped takes as much of the stack as poll() does. */
 		if (whose != TARGET_TRACEE)
 			test(whose, on_kernel_stack,
-			     "what poll() was given, on its stack");
+			     "what poll() was given, on its stack", &dead_stack);
 		test(whose, deep_on_kernel_stack,
-		     "what process_vm_readv() was given, on its stack");
+		     "what process_vm_readv() was given, on its stack", &dead_stack);
 		test(whose, in_registers,
-		     "some of the registers at an interrupt, zeroed since");
+		     "some of the registers at an interrupt, zeroed since", &pt_regs);
 	}
+	record(&dead_stack);
+	record(&pt_regs);
 	return tap_end();
 }

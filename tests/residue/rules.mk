@@ -14,12 +14,16 @@ lethe-mainjob-src := mainjob report summary verdict run look frames peer self_se
 search_test-src	:= search_test aes_schedule $(SEARCH)
 process_test-src := process_test plants $(PROCESS)
 tools_test-src	:= tools_test needle
-ram_test-src	:= ram_test frames needle
+ram_test-src	:= ram_test job ram frames needle
 ending_test-src	:= ending_test ending needle
 hibernate_test-src := hibernate_test ending needle
 COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
+kernel_rows_test-src := kernel_rows_test $(COPIES)
+core_test-src	:= core_test job full_x86_64 $(SEARCH)
+oom_test-src	:= oom_test job ram frames needle
+kcore_test-src	:= kcore_test ending $(SEARCH)
 kernel_test-src	:= kernel_test target needle
 wipe_test-src	:= wipe_test target $(PROCESS)
 stale-src	:= stale needle
@@ -33,6 +37,9 @@ hibernate_test-obj := $(HOSTLINK) $(PROBE_OBJ)
 # With the library's own objects: they call what no program can.
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
+kernel_rows_test-obj := $(kernel_copies_test-obj)
+core_test-obj	:= $(SELFTEST_REGISTERS)
+oom_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 kernel_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 wipe_test-obj	:= $(kernel_test-obj)
 stale-obj	:= $(SELFTEST_REGISTERS)
@@ -40,7 +47,9 @@ stale-obj	:= $(SELFTEST_REGISTERS)
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
-ram_test-libs	:= -L$(O)/lib -llethe
+ram_test-libs	:= -L$(O)/lib -llethe -pthread
+core_test-libs	:= -L$(O)/lib -llethe
+oom_test-libs	:= -L$(O)/lib -llethe
 process_test-libs := -pthread
 kernel_test-libs := -pthread
 wipe_test-libs	:= -pthread
@@ -48,23 +57,27 @@ stale-libs	:= -pthread
 hibernate_test-libs := $(PROBE_LIBS)
 kernel_copies_test-libs := $(PROBE_LIBS) -pthread
 undisturbed_test-libs := $(kernel_copies_test-libs)
+kernel_rows_test-libs := $(kernel_copies_test-libs)
 
 RESIDUE_TOOLS := $(addprefix $(RESIDUE_O)/,residue-search ramsearch lethe-mainjob)
-RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test)
+RESIDUE_TESTS := $(addprefix $(RESIDUE_O)/,search_test process_test tools_test core_test)
 RESIDUE_VM_TESTS := $(addprefix $(RESIDUE_O)/,ram_test kernel_test wipe_test)
+# On each backend, in the virtual machine.
+RESIDUE_END_TESTS := $(addprefix $(RESIDUE_O)/,oom_test kcore_test)
 ENDING_TEST := $(RESIDUE_O)/ending_test
 STALE := $(RESIDUE_O)/stale
-RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) $(ENDING_TEST) \
+RESIDUE_PROGRAMS := $(RESIDUE_TOOLS) $(RESIDUE_TESTS) $(RESIDUE_VM_TESTS) \
+	$(RESIDUE_END_TESTS) $(ENDING_TEST) \
 	$(STALE)
 
 # These ask the kernel: natively alone, and where it says what it is made of.
-KERNEL_TESTS := kernel_copies_test undisturbed_test
+KERNEL_TESTS := kernel_copies_test undisturbed_test kernel_rows_test
 KERNEL_PROGRAMS := $(KERNEL_TESTS:%=$(RESIDUE_O)/%)
 # And this one, in the virtual machine.
 HIBERNATE_TEST := $(RESIDUE_O)/hibernate_test
 
-.PHONY: residue
-residue: $(RESIDUE_PROGRAMS)
+.PHONY: residue-programs
+residue-programs: $(RESIDUE_PROGRAMS)
 
 $(RESIDUE_O)/%.o: tests/residue/%.c
 	$(call say,CC,$<)
@@ -81,7 +94,7 @@ $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 $(RESIDUE_O)/peer.o: LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
-$(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/ram_test: $(LIBRARIES)
+$(addprefix $(RESIDUE_O)/,lethe-mainjob ram_test core_test oom_test): $(LIBRARIES)
 
 .SECONDEXPANSION:
 $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
@@ -96,11 +109,16 @@ RESIDUE_TAP := $(RESIDUE_TESTS:$(RESIDUE_O)/%=$(O)/tap/residue-%.tap)
 KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)
 RESIDUE_TAP += $(if $(wildcard $(BTF)),$(KERNEL_TAP))
 
+# What gives rows of the table on each fallback.
+kernel_rows_test-on := $(FALLBACKS)
+core_test-on := $(FALLBACKS)
+
 # A suite that fails leaves its results, for the tally to say so.
 $(RESIDUE_TAP): $(O)/tap/residue-%.tap: $(RESIDUE_O)/% .FORCE
 	$(call say,TEST,residue/$*)
 	$(Q)mkdir -p $(@D)
-	$(Q)$< >$@ || grep -v '^ok' $@
+	$(Q){ $(foreach b,$($*-on),LETHE_BACKEND=$(b) $< &&) $(if $($*-on),true,$<); } >$@ || \
+		grep -v '^ok' $@
 
 ifeq ($(wildcard $(BTF)),)
 RESIDUE_TAP += $(KERNEL_TAP)
@@ -133,6 +151,7 @@ $(O)/tap/mainjob-hollow.tap: $(RESIDUE_TOOLS) $(RESIDUE_O)/hollow.so .FORCE
 		grep "FAIL.*copies left after.*private key"' >$@ || cat $@
 
 include tests/residue/peers/rules.mk
+include tests/residue/table/rules.mk
 
 .PHONY: test-residue-all
 test-residue-all: $(RESIDUE_TAP)

@@ -8,7 +8,7 @@ include tests/selftests/programs.mk
 LIBRARY_SELFTESTS := section signal_section limits exception revoked
 # Ways in and out of a section.
 LIBRARY_SELFTESTS += nesting jump threads thread_create cancel ending \
-	context forking inherit inherit_limits stack_size overflow options report trim warning binding
+	context forking inherit inherit_limits stack_size overflow fatal options report trim warning binding
 # What a signal does to one.
 SIGNAL_SELFTESTS := signal_inject signal_residue signal_context signal_stacks \
 	signal_mark signal_malloc signal_ways signal_trace

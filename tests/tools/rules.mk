@@ -105,7 +105,8 @@ WATCH_BACKENDS := mlock
 # One thread at a time, each some thirty times as slow: threads that are many or
 # busy take minutes. Of a static program Valgrind sees no malloc(), and what is left
 # is the code of the other. Whoever traces a program there has Valgrind's own calls.
-LIBRARY_SELFTESTS := $(filter-out threads cancel forking section_calls heap_threads heap_twice %_static,$(LIBRARY_SELFTESTS))
+# It has no SIGSYS, and fatal signals are the library's business only without it.
+LIBRARY_SELFTESTS := $(filter-out fatal threads cancel forking section_calls heap_threads heap_twice %_static,$(LIBRARY_SELFTESTS))
 endif
 # What a test finds in dead stack is undefined, and all that it then says of it.
 # Where a handler returns to what faulted, registers must be as they were there.

@@ -168,32 +168,43 @@ static void must_exchange(int fd, void *bytes, size_t length, bool out)
 	}
 }
 
+/* As a secret is kept where there is neither the module nor memfd_secret. */
+static volatile uint8_t *map_locked(void)
+{
+	volatile uint8_t *map = map_ordinary(HOLDER_SECRETS * PAGE);
+
+	madvise((void *)map, HOLDER_SECRETS * PAGE, MADV_NOHUGEPAGE);
+	madvise((void *)map, HOLDER_SECRETS * PAGE, MADV_DONTDUMP);
+	madvise((void *)map, HOLDER_SECRETS * PAGE, MADV_DONTFORK);
+	if (mlock((void *)map, HOLDER_SECRETS * PAGE))
+		tap_bail("mlock: %s", strerror(errno));
+	return map;
+}
+
 /* The child. Tells what it has, and sleeps until it is told to go on; three times. */
 static void hold(struct holder *holder, struct frames *frames, bool random, bool leak)
 {
-	volatile uint8_t *region, *memfd, *decoys, *leaked = NULL;
+	volatile uint8_t *region, *memfd, *locked, *decoys, *leaked = NULL;
 	char byte = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	region = map_region();
 	memfd = map_memfd();
+	locked = map_locked();
 	decoys = map_ordinary(HOLDER_DECOYS * PAGE);
 	madvise((void *)decoys, HOLDER_DECOYS / 2 * PAGE, MADV_NOHUGEPAGE);
 	madvise((void *)(decoys + HOLDER_DECOYS / 2 * PAGE), HOLDER_DECOYS / 2 * PAGE,
 		MADV_HUGEPAGE);
 	plant(&holder->needles[HOLDER_REGION], "region", region, HOLDER_SECRETS);
 	plant(&holder->needles[HOLDER_MEMFD], "memfd_secret", memfd, HOLDER_SECRETS);
+	plant(&holder->needles[HOLDER_LOCKED], "locked", locked, HOLDER_SECRETS);
+	holder->locked = (uintptr_t)locked;
 	plant(&holder->needles[HOLDER_DECOY], "decoy", decoys, HOLDER_DECOYS);
 	fill_rest(decoys, HOLDER_DECOYS, random);
 	/* What is not huge by now does not become so. */
 	madvise((void *)decoys, HOLDER_DECOYS * PAGE, MADV_NOHUGEPAGE);
 	if (leak) {
-		leaked = map_ordinary(HOLDER_SECRETS * PAGE);
-		madvise((void *)leaked, HOLDER_SECRETS * PAGE, MADV_NOHUGEPAGE);
-		madvise((void *)leaked, HOLDER_SECRETS * PAGE, MADV_DONTDUMP);
-		madvise((void *)leaked, HOLDER_SECRETS * PAGE, MADV_DONTFORK);
-		if (mlock((void *)leaked, HOLDER_SECRETS * PAGE))
-			tap_bail("mlock: %s", strerror(errno));
+		leaked = map_locked();
 		plant(&holder->needles[HOLDER_LEAKED], "leaked", leaked, HOLDER_SECRETS);
 	}
 	read_frames(memfd, holder->memfd_frames, HOLDER_SECRETS);
@@ -211,8 +222,8 @@ static void hold(struct holder *holder, struct frames *frames, bool random, bool
 		pause();
 }
 
-/* Its ordinary memory: what belongs to no file. */
-static void count_pages(pid_t pid, struct page_counts *counts)
+/* Its ordinary memory: what belongs to no file, and is not locked for good. */
+static void count_pages(const struct holder *holder, struct page_counts *counts)
 {
 	char path[64], line[512];
 	uint64_t start, end, entry;
@@ -220,9 +231,9 @@ static void count_pages(pid_t pid, struct page_counts *counts)
 	int fd;
 
 	*counts = (struct page_counts){ 0 };
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)holder->pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)holder->pid);
 	maps = fopen(path, "re");
 	if (fd < 0 || !maps)
 		tap_bail("%s: %s", path, strerror(errno));
@@ -230,6 +241,8 @@ static void count_pages(pid_t pid, struct page_counts *counts)
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
 			continue;
 		for (; start < end; start += PAGE) {
+			if (start - holder->locked < HOLDER_SECRETS * PAGE)
+				continue;
 			if (pread(fd, &entry, sizeof(entry),
 				  start / PAGE * sizeof(entry)) != sizeof(entry))
 				break;
@@ -272,7 +285,7 @@ void holder_start(struct holder *holder, struct frames *frames, bool random, boo
 		tap_bail("the set of secret frames: %s", strerror(-err));
 	must_exchange(holder->ask, &byte, 1, true);
 	must_exchange(holder->tell, &byte, 1, false);
-	count_pages(pid, &counts);
+	count_pages(holder, &counts);
 	holder->pages = counts.present;
 }
 
@@ -289,7 +302,7 @@ size_t holder_press(const struct holder *holder)
 		/* EAGAIN: not all of so much could be had, which is the point. */
 		if (err && err != -EAGAIN)
 			tap_bail("memory.reclaim: %s", strerror(-err));
-		count_pages(holder->pid, &counts);
+		count_pages(holder, &counts);
 		if (!counts.present)
 			break;
 	}

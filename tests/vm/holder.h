@@ -5,6 +5,7 @@
  *
  *	region, memfd	secrets in a region of the module's, and in a memfd_secret:
  *			in each page, one copy at its start
+ *	locked		the same in memory that is locked, and no more than that
  *	leaked		the same in memory that was locked when the set of secret frames
  *			was made, and then no more: what must not be, and can be seen
  *	decoy		in ordinary memory, half of it in huge pages
@@ -26,13 +27,21 @@
 #define HOLDER_SECRETS 64 /* pages of each secret */
 #define HOLDER_DECOYS 1024
 
-enum { HOLDER_DECOY, HOLDER_REGION, HOLDER_MEMFD, HOLDER_LEAKED, HOLDER_NEEDLES };
+enum {
+	HOLDER_DECOY,
+	HOLDER_REGION,
+	HOLDER_MEMFD,
+	HOLDER_LOCKED,
+	HOLDER_LEAKED,
+	HOLDER_NEEDLES
+};
 
 /**
  * struct holder - such a process
  * @pid: it
  * @needles: what is in its pages; as many as @nr_needles: without a leak, not that
  * @memfd_frames: numbers of the frames of its memfd_secret
+ * @locked: where its locked memory is, which does not leave
  * @pages: of ordinary memory, that were there before it was pressed
  */
 struct holder {
@@ -40,6 +49,7 @@ struct holder {
 	struct needle needles[HOLDER_NEEDLES];
 	size_t nr_needles;
 	uint64_t memfd_frames[HOLDER_SECRETS];
+	uint64_t locked;
 	size_t pages;
 	int ask, tell; /* descriptors */
 };

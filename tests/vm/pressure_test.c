@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../residue/frames.h"
+#include "../residue/record.h"
 #include "../residue/search.h"
 #include "../selftests/tap.h"
 #include "area.h"
@@ -50,6 +51,7 @@ struct round {
 	struct hostlink_found found[HOLDER_NEEDLES];
 	uint64_t written; /* pages, as the kernel's own counter has it */
 	uint64_t written_before;
+	uint64_t searched; /* bytes, for what was found */
 	size_t left;
 };
 
@@ -103,7 +105,8 @@ static void note_found(const struct round *round, const char *where)
 static void search_disk(struct round *round, unsigned int drive)
 {
 	must(hostlink_search_drive(round->name, drive, round->holder.needles,
-				   round->holder.nr_needles, round->found, NULL),
+				   round->holder.nr_needles, round->found,
+				   &round->searched),
 	     "the host's search", NULL);
 	note_found(round, round->name);
 }
@@ -135,9 +138,10 @@ static void judge(const struct round *round, bool leak)
 	const struct frames_total *total = &round->total;
 
 	tap_ok(total->kmod >= HOLDER_SECRETS && total->memfd >= HOLDER_SECRETS &&
+		       total->locked == (leak ? 2 : 1) * HOLDER_SECRETS &&
 		       total->decoys == HOLDER_DECOYS,
-	       "%s: the frames of the region (%llu) and of the memfd_secret (%llu) are known",
-	       round->name, total->kmod, total->memfd);
+	       "%s: the frames of the region (%llu), of the memfd_secret (%llu) and of what is locked (%llu) are known",
+	       round->name, total->kmod, total->memfd, total->locked);
 	tap_ok(round->holder.pages >= HOLDER_DECOYS && !round->left,
 	       "%s: all of the process's %zu ordinary pages leave memory", round->name,
 	       round->holder.pages);
@@ -153,12 +157,26 @@ static void judge(const struct round *round, bool leak)
 	       round->name, round->written);
 	tap_ok(!round->found[HOLDER_REGION].elsewhere &&
 		       !round->found[HOLDER_MEMFD].elsewhere &&
+		       !round->found[HOLDER_LOCKED].elsewhere &&
 		       round->found[HOLDER_DECOY].whole >= HOLDER_DECOYS,
-	       "%s: a search of it finds the decoys, and of what is in secret pages nothing",
+	       "%s: a search of it finds the decoys, and of what is in secret or locked pages nothing",
 	       round->name);
 }
 
-static void test_disk(const char *name, const char *area, unsigned int drive)
+/* A row for each backend. What is in ordinary memory of the same process is found. */
+static void record(const struct round *round, const char *row)
+{
+	static const char *const backends[] = { [HOLDER_REGION] = "kmod",
+						[HOLDER_MEMFD] = "memfd_secret",
+						[HOLDER_LOCKED] = "mlock" };
+
+	for (int i = HOLDER_REGION; i <= HOLDER_LOCKED; i++)
+		residue_record(row, backends[i], round->found[HOLDER_DECOY].copies,
+			       round->found[i].copies, round->searched, "");
+}
+
+static void test_disk(const char *name, const char *row, const char *area,
+		      unsigned int drive)
 {
 	struct round round = { .name = name };
 	const struct swap_count *way = round.counts.way;
@@ -167,6 +185,7 @@ static void test_disk(const char *name, const char *area, unsigned int drive)
 	count(&round);
 	search_disk(&round, drive);
 	judge(&round, false);
+	record(&round, row);
 	tap_ok(round.found[HOLDER_DECOY].whole == way[SWAP_DEVICE].decoys &&
 		       way[SWAP_BLOCK].decoys == way[SWAP_DEVICE].decoys,
 	       "%s: the host finds as many decoys (%" PRIu64
@@ -226,6 +245,7 @@ static void search_within(struct round *round, const char *path)
 		at += n;
 	}
 	search_gap(search);
+	round->searched = at;
 	if (n || at != AREA_BYTES)
 		tap_bail("%s: read %" PRIu64 " bytes", path, at);
 	search_free(search);
@@ -265,6 +285,7 @@ static void test_zram(void)
 	search_ram(&round, ram);
 
 	judge(&round, false);
+	record(&round, "zram");
 	tap_ok(round.found[HOLDER_DECOY].whole == way[SWAP_DEVICE].decoys,
 	       "zram: read through, it has as many decoys (%" PRIu64
 	       ") as the probe saw written (%llu)",
@@ -361,9 +382,9 @@ int main(int argc, char **argv)
 
 	test_leak();
 	must(area_format(disk, AREA_BYTES), disk, NULL);
-	test_disk("a disk", disk, DISK);
+	test_disk("a disk", "swap disk", disk, DISK);
 	must(area_file(file_disk, SWAP_FILE, AREA_BYTES), SWAP_FILE, NULL);
-	test_disk("a file", SWAP_FILE, FILE_DISK);
+	test_disk("a file", "swap file", SWAP_FILE, FILE_DISK);
 	test_zram();
 	if (area_has_zswap())
 		test_zswap();

@@ -40,7 +40,8 @@ $(VM_O)/link_test: $(VM_O)/link_test.o $(HOSTLINK_OBJ) $(VM_O)/needle.o
 	$(Q)$(CC) $(CFLAGS) -o $@ $^
 
 $(VM_O)/unload_test.o: ALL_CFLAGS += -Ikmod/uapi
-$(VM_O)/unload_test: $(VM_O)/unload_test.o
+$(VM_O)/unload_test: $(addprefix $(VM_O)/,unload_test.o hostlink.o needle.o) \
+		$(O)/tests/residue/ending.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^
 

@@ -2,7 +2,8 @@
 /*
  * unload_test LETHE_KO SWEEP_KO: the module leaves the direct map as it found it.
  * SWEEP_KO reads every page of memory from inside the kernel; that it would notice
- * is seen while a region is open. For the virtual machine: it loads modules.
+ * is seen while a region is open. And of what a region held nothing is left in all of
+ * RAM, which the host searches. For the virtual machine: it loads modules.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../residue/ending.h"
+#include "../residue/record.h"
 #include "../selftests/tap.h"
+#include "hostlink.h"
 
 #define LENGTH ((size_t)5 << 20)
 #define BLOCK_PAGES 512
+#define SECRET_PAGES 64
+
+enum { CONTROL, SECRET, NEEDLES };
 
 static void must_load(const char *path)
 {
@@ -92,18 +99,50 @@ static void give_blocks_back(void)
 	close(fd);
 }
 
+/* In ordinary memory, which is unmapped when the region is. */
+static unsigned char *map_control(void)
+{
+	void *map = mmap(NULL, SECRET_PAGES * ENDING_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED)
+		tap_bail("ordinary memory: %s", strerror(errno));
+	return map;
+}
+
+static void test_memory(const struct needle *needles)
+{
+	struct hostlink_found found[NEEDLES];
+	uint64_t searched;
+	int err = hostlink_search("unloaded", needles, NEEDLES, NULL, 0, found,
+				  &searched);
+
+	if (err)
+		tap_bail("the host's search: %s", strerror(-err));
+	residue_record("guest RAM at module unload", "kmod", found[CONTROL].copies,
+		       found[SECRET].copies, searched, "");
+	tap_ok(found[CONTROL].copies > 0 && !found[SECRET].copies,
+	       "of what was in the region nothing is in RAM (%" PRIu64
+	       "), as there is of ordinary memory that was given up with it (%" PRIu64
+	       ")",
+	       found[SECRET].copies, found[CONTROL].copies);
+}
+
 int main(int argc, char **argv)
 {
 	struct lethe_create create = { .size = sizeof(create), .length = LENGTH };
 	struct lethe_query query = { .size = sizeof(query) };
 	char before[256], after[256];
 	struct sweep first, open_now, last;
-	unsigned char *map;
+	struct needle needles[NEEDLES];
+	unsigned char *map, *control;
 	int device, region;
 
 	if (argc != 3)
 		tap_bail("usage: unload_test LETHE_KO SWEEP_KO");
-	tap_plan(6);
+	if (hostlink_open())
+		tap_bail("no host to search this machine's memory");
+	tap_plan(7);
 	must_load(argv[2]);
 	first = must_sweep();
 	must_load(argv[1]);
@@ -116,6 +155,9 @@ int main(int argc, char **argv)
 	if (map == MAP_FAILED || ioctl(device, LETHE_IOC_QUERY, &query))
 		tap_bail("no region: %s", strerror(errno));
 	memset(map, 0x5a, LENGTH);
+	control = map_control();
+	ending_plant(&needles[CONTROL], "control", control, SECRET_PAGES);
+	ending_plant(&needles[SECRET], "secret", map, SECRET_PAGES);
 	close(device);
 	open_now = must_sweep();
 	tap_ok(query.blocks >= LENGTH / query.block_size &&
@@ -128,10 +170,12 @@ int main(int argc, char **argv)
 	close(region);
 	tap_ok(unload("lethe") == -EWOULDBLOCK, "nor while a region is mapped");
 	munmap(map, LENGTH);
+	munmap(control, SECRET_PAGES * ENDING_PAGE);
 	/* Not later: giving up a module's text may split one as well. */
 	give_blocks_back();
 	must_count(after, sizeof(after));
 	tap_ok(!unload("lethe"), "it unloads when the last is gone");
+	test_memory(needles);
 
 	last = must_sweep();
 	tap_ok(last.unreadable == first.unreadable && last.pages == first.pages,

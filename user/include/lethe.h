@@ -60,6 +60,11 @@ enum lethe_level {
  * @arg: handed to it
  *
  * lethe_do_with() with no options and no report.
+ *
+ * Should the process die in @fn of a signal that dumps core and that nobody handles,
+ * then the core has none of its stack and heap, and of its registers no more than where
+ * it was. It has what other threads have in theirs, in sections or not, and all of them
+ * where the process is the first of a pid namespace.
  */
 int lethe_do(void (*fn)(void *arg), void *arg);
 
@@ -74,8 +79,9 @@ int lethe_do(void (*fn)(void *arg), void *arg);
  * it is:
  *
  *   - a signal handler on an alternate stack of the program's runs there, in
- *     ordinary memory; that stack is wiped when the section ends. One on an
- *     SS_AUTODISARM stack that lies inside the thread's own must not begin a section;
+ *     ordinary memory; that stack is wiped when the section ends, and is in the core
+ *     if the process dies of the signal. One on an SS_AUTODISARM stack that lies
+ *     inside the thread's own must not begin a section;
  *   - the sign does not tell of a softirq that used the vector registers, nor, from
  *     Linux 7.3 on, of a switch while the section waited in a system call, nor of an
  *     interrupt, which leaves the general registers where the thread's next way into

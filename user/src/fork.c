@@ -89,8 +89,10 @@ static void fork_and_abort(void *arg)
 	section_erase_registers();
 	/* No handlers: nothing else of the program may run in this child. */
 	child_pid = _Fork();
-	if (!child_pid)
+	if (!child_pid) {
+		fatal_forget(SIGABRT);
 		die("fork() inside a section: its child has no stack to come back to, and is aborted; fork outside, or use posix_spawn()");
+	}
 	*pid = child_pid;
 }
 

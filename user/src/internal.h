@@ -21,6 +21,7 @@
  *	resident.c	a wipe of what is there of a range
  *	wipe_stack.c	dead stacks
  *	overflow.c	a message for a stack that was too small
+ *	fatal.c		no registers of a section in a core dump
  *	section.c enabled.c	lethe_do, and whether this code is in one
  *	thread.c fork.c	what threads and forks mean for all of it
  */
@@ -388,8 +389,13 @@ struct plan {
 /* options.c: into a plan that has the defaults. 0 or -errno. */
 int options_read(const struct lethe_options *options, struct plan *plan);
 
-/* overflow.c: once, have an overflow of a secret stack explained before it kills. */
-void overflow_explain(void);
+/* overflow.c: if it is a SIGSEGV at a secret stack's guard, says so. */
+void overflow_explain(const siginfo_t *info);
+
+/* fatal.c: once, see to it that a section's registers are in no core dump. */
+void fatal_handle(void);
+/* Where there is no stack to handle it on: by the kernel alone, from now on. */
+void fatal_forget(int number);
 
 /* thread.c: own_start and own_end; once in a thread; it allocates. */
 void thread_find_own_stack(struct thread *thread);

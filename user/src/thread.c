@@ -68,7 +68,7 @@ int thread_register(struct thread *thread)
 static void start(void)
 {
 	registers_probe();
-	overflow_explain();
+	fatal_handle();
 }
 
 /* Unknown bounds contain nothing: then no section is ever taken for abandoned. */

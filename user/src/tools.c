@@ -60,6 +60,11 @@ static unsigned long valgrind(enum valgrind_request request, unsigned long a,
 	return answer;
 }
 
+COLD bool tools_run_handlers(void)
+{
+	return valgrind(RUNNING_ON_VALGRIND, 0, 0);
+}
+
 static uint8_t look_for_tools(void)
 {
 	uint8_t here = 0;

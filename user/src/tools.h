@@ -31,6 +31,12 @@ void tools_leave_slow(bool jumped);
 void tools_thread_gone_slow(void);
 void tools_look_slow(const void *start, size_t size);
 
+/*
+ * Is it Valgrind that runs the signal handlers? It takes an alternate stack that was
+ * given up for one that is still there, and a fork's child has ours no more. At any time.
+ */
+bool tools_run_handlers(void);
+
 static inline bool tools_none(void)
 {
 	return __builtin_expect(tools_here == TOOLS_NONE, 1);

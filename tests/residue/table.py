@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The residue table: every row that the suites have measured, in one place.
+
+	O=build table.py [TAP...]		print it, and write O/residue.tsv
+	O=build table.py --readme [TAP...]	for README.md, between its two markers
+	O=build table.py --write README.md [TAP...]	put it there
+	O=build table.py --check README.md [TAP...]	a KTAP document: is that so?
+
+Without TAP, all of O/tap. It measures nothing itself. Exit status 1, and the sentence:
+a row that nobody has measured, a control that found nothing, a copy on the module, a
+copy elsewhere that nobody explains.
+
+How many copies a control finds differs between machines and days. What README.md has to
+have right is where there are none, where there are any, and why.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import records
+from records import ABSENT, BACKENDS, NATIVE, PLACES, ROWS
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'vm'))
+import tap  # noqa: E402  pylint: disable=wrong-import-position
+
+BUILD = Path(os.environ.get('O', 'build'))
+BEGIN, END = '<!-- residue -->', '<!-- /residue -->'
+HEAD = ['row', 'plainly', *(f'`{name}`' for name in BACKENDS)]
+NONE = '–'
+
+
+def write_tsv(found, path):
+    """Every record."""
+    with path.open('w', encoding='utf-8') as out:
+        print('row', 'where', 'backend', 'control', 'copies', 'searched_bytes',
+              'verdict', sep='\t', file=out)
+        for one in found:
+            verdict = f'told: {one.why}' if one.verdict == 'told' else one.verdict
+            print(one.row, one.where, one.backend, one.control, one.copies,
+                  one.searched, verdict, sep='\t', file=out)
+
+
+def span(numbers):
+    """One number, or from where to where."""
+    least, most = min(numbers), max(numbers)
+    return str(most) if least == most else f'{least} to {most}'
+
+
+def place_cell(found):
+    """Of one row at one place: copies on each backend, and plainly."""
+    if not found:
+        return ''
+    words = []
+    for backend in BACKENDS:
+        here = [one.copies for one in found if one.backend == backend]
+        words.append(span(here) if here else '-')
+    extra = sum(one.copies for one in found if one.backend != one.base)
+    return (' '.join(words) + (f' +{extra}' if extra else '')
+            + f' / {min(one.control for one in found)}')
+
+
+def terminal(found):
+    """For a person: a line a row, a column a place."""
+    places = [name for name in PLACES if any(one.where == name for one in found)]
+    lines = [['', *places]]
+    for row in ROWS:
+        mine = [one for one in found if one.row == row]
+        lines.append([row, *(place_cell([one for one in mine if one.where == name])
+                             for name in places)])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    yield f'copies on {", ".join(BACKENDS)} / plainly, in the same run'
+    for line in lines:
+        yield '  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip()
+    told = {}
+    for one in found:
+        if one.why and one.copies:
+            told.setdefault(one.why, {})[f'{one.row} ({one.base})'] = True
+    for why, where in told.items():
+        yield f'{why}: {"; ".join(where)}'
+
+
+class Notes:
+    """Clauses, each once, by number."""
+
+    def __init__(self):
+        self.clauses = []
+
+    def mark(self, clause):
+        """What stands at a cell for it."""
+        if clause not in self.clauses:
+            self.clauses.append(clause)
+        return f'<sup>{self.clauses.index(clause) + 1}</sup>'
+
+
+def cell(found, row, backend, notes):
+    """Of one row on one backend, everywhere."""
+    if (row, backend) in ABSENT:
+        return NONE + notes.mark(ABSENT[row, backend])
+    texts = []
+    for name in dict.fromkeys(one.backend for one in found if one.base == backend):
+        here = [one for one in found if one.backend == name]
+        more = name[len(backend):].lstrip(', ')
+        text = str(max(one.copies for one in here)) + (f' with `{more}`' if more else '')
+        whys = dict.fromkeys(one.why for one in here if one.copies and one.why)
+        # In another place there may be none: which is no less true.
+        if whys and any(not one.copies for one in here):
+            text = f'0 to {text}'
+        texts.append(text + ''.join(map(notes.mark, whys)))
+    return '; '.join(texts) or NONE
+
+
+def markdown(found):
+    """The lines for README.md."""
+    notes = Notes()
+    yield '| ' + ' | '.join(HEAD) + ' |'
+    yield '|---|' + '--:|' * (len(HEAD) - 1)
+    for row in ROWS:
+        mine = [one for one in found if one.row == row]
+        yield '| ' + ' | '.join([
+            row, span([one.control for one in mine]) if mine else NONE,
+            *(cell(mine, row, backend, notes) for backend in BACKENDS)]) + ' |'
+    if notes.clauses:
+        yield ''
+    for number, clause in enumerate(notes.clauses, 1):
+        yield f'{number}. {clause}'
+
+
+def kind(text):
+    """What of a cell is held true: none or some, not how many; and the note at it."""
+    return re.sub(r'(?<!sup>)\b\d+\b',
+                  lambda digits: 'some' if int(digits[0]) else 'none',
+                  re.sub(r'\d+ to ', '', text.strip()))
+
+
+def essence(line):
+    """The same of a line."""
+    if not line.startswith('|'):
+        return line
+    name, *cells = line.strip('|').split('|')
+    return [name.strip(), *map(kind, cells)]
+
+
+def between(document):
+    """A document's lines, and from where to where they are the table; or None."""
+    lines = document.read_text(encoding='utf-8').splitlines()
+    if BEGIN not in lines or END not in lines:
+        return lines, None
+    return lines, slice(lines.index(BEGIN) + 1, lines.index(END))
+
+
+def write(found, document):
+    """Put the table between its markers."""
+    lines, where = between(document)
+    if not where:
+        raise records.TableError(f'{document} has no lines {BEGIN} and {END}')
+    lines[where] = ['', *markdown(found), '']
+    document.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+
+
+def differences(found, document):
+    """What is said there and is not so, in sentences."""
+    lines, where = between(document)
+    if not where:
+        yield f'{document} has no lines {BEGIN} and {END}'
+        return
+    said = [line for line in lines[where] if line]
+    measured = [line for line in markdown(found) if line]
+    if len(said) != len(measured):
+        yield f'it has {len(said)} lines between its markers, and not {len(measured)}'
+    for one, other in zip(said, measured):
+        if essence(one) != essence(other):
+            yield f'it has {one}'
+            yield f'and so was measured: {other}'
+
+
+def check(found, faults, document):
+    """Prints KTAP; the exit status."""
+    wrong = list(differences(found, document))
+    print(tap.write([
+        (not faults, 'each row is measured: 0 copies on the module, none unexplained, '
+         'every control above 0', faults),
+        (not wrong, f'{document}: its residue table is so (table.py --write)', wrong),
+    ]), end='')
+    return 1 if faults or wrong else 0
+
+
+def main(words):
+    """As the module's comment says."""
+    verb, document = None, None
+    if words and words[0].startswith('--'):
+        verb, *words = words
+    if verb in ('--check', '--write'):
+        document, *words = Path(words[0]), *words[1:]
+    elif verb not in (None, '--readme'):
+        raise records.TableError(f'no option {verb}: there is --readme, --write, --check')
+    found = records.read([Path(word) for word in words]
+                         or sorted((BUILD / 'tap').glob('*.tap')))
+    faults = list(records.faults(found))
+    if verb == '--check':
+        return check(found, faults, document)
+    if verb == '--readme':
+        print('\n'.join(markdown(found)))
+    elif verb == '--write':
+        write(found, document)
+    else:
+        write_tsv(found, BUILD / 'residue.tsv')
+        print('\n'.join(terminal(found)))
+    for fault in faults:
+        print(f'WRONG: {fault}', file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == '__main__':
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (records.TableError, OSError, IndexError) as error:
+        print(f'table.py: {error}', file=sys.stderr)
+        sys.exit(2)
