@@ -94,9 +94,8 @@ static int take(void *context, void *data, size_t size)
 	if (whole.what == EVENT_MAPS)
 		probes->next_refresh = probes->next_settle;
 	whose = whole.what == EVENT_LEAVING && !whole.target ? whole.pid : whole.target;
-	/* We read of it what we can, to search it; and hold it. */
-	if (watch_probe_of(&whole) != WATCH_PROBES && whole.pid != getpid() &&
-	    ours(probes->verify, whose))
+	/* That we read of it what we can the probes leave out: they are ours. */
+	if (watch_probe_of(&whole) != WATCH_PROBES && ours(probes->verify, whose))
 		tell(probes, &whole, whose);
 	return --probes->batch ? 0 : -EAGAIN;
 }
