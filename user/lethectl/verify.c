@@ -250,8 +250,6 @@ static void say_findings(struct verify *verify)
 		all = list ? json_object_array_length(list) : 0;
 		for (k = 0; k < all; k++) {
 			finding = json_object_array_get_idx(list, k);
-			if (*member_of(finding, "in_use") == 't')
-				continue;
 			if (++said > 20) {
 				say("... and more: --json, or --report, has them");
 				return;

@@ -106,8 +106,6 @@ static void xml_findings(const struct verify *verify, const char *check, FILE *t
 			continue;
 		for (k = 0; list && k < json_object_array_length(list); k++) {
 			finding = json_object_array_get_idx(list, k);
-			if (*text_of(finding, "in_use") == 't')
-				continue;
 			xml(to, text_of(stop, "at"));
 			xml(to, " s, process ");
 			xml(to, text_of(stop, "pid"));

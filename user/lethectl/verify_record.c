@@ -137,14 +137,12 @@ struct json_object *record_stop(struct verify *verify, const struct tracee *trac
 void record_findings(struct verify *verify, struct json_object *stop,
 		     const struct scan *scan)
 {
-	struct json_object *list = member_list(stop, "findings");
+	struct json_object *left = member_list(stop, "findings");
+	struct json_object *used = member_list(stop, "in_use");
 	size_t i;
 
-	for (i = 0; i < scan->nr_findings && i < FINDINGS; i++) {
-		report_finding(scan, list, &scan->findings[i]);
-		member_flag(json_object_array_get_idx(list, i), "in_use",
-			    verify->in_use[i]);
-	}
+	for (i = 0; i < scan->nr_findings && i < FINDINGS; i++)
+		report_finding(scan, verify->in_use[i] ? used : left, &scan->findings[i]);
 }
 
 static const char *kind_name(enum kind kind)

@@ -223,7 +223,6 @@ static void search_for_it(struct verify *verify, struct tracee *tracee, enum why
 	if (stop) {
 		member_flag(stop, "complete", complete);
 		member_number(stop, "in_core", dumped);
-		member_number(stop, "in_use", verify->nr_in_use);
 		if (why == WHY_MARK)
 			member_text(stop, "mark", verify->at_name);
 		record_findings(verify, stop, scan);
