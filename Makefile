@@ -133,6 +133,10 @@ residue-peers: deps-test ## Where other ways to protect a secret leave residue
 programs: deps-programs ## What real programs leave, plainly and under lethectl run
 	$(again) programs-all
 
+.PHONY: residue-tables
+residue-tables: deps-test ## Both of these, measured and written into tests/residue/README.md
+	$(again) residue-tables-all
+
 .PHONY: report-looks
 report-looks: deps-report-looks ## The page of lethectl verify in Chromium (PICTURES=directory)
 	$(again) report-looks-all
@@ -148,6 +152,10 @@ bench-heap: deps-bench ## What the secret heap costs beside others (SECONDS= of 
 .PHONY: bench-probes
 bench-probes: deps-bench ## What the swap probe costs swap-out, on zram and on a swap file
 	$(again) bench-probes-all
+
+.PHONY: bench-scan
+bench-scan: deps-bench ## How fast lethectl scan searches, beside grep -F
+	$(again) bench-scan-all
 
 .PHONY: bench-traces
 bench-traces: deps-bench ## Record the handshakes anew that bench-heap replays

@@ -5,13 +5,9 @@
  * (BPF_PROG_TEST_RUN), attached to nothing, and writes nothing but its answer, in
  * which there is no byte of what it read.
  */
-#include "core_fixes.bpf.h"
-#include "find_task.bpf.h"
+#include "kept.bpf.h"
 
 #include "registers.h"
-
-/* As the kernel has it since it has threads of its own; a macro there, too. */
-#define PF_KTHREAD 0x00200000
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -89,7 +85,7 @@ static __always_inline bool search(enum where where, const void *start, __u32 si
 
 static bool search_area(struct task_struct *task)
 {
-	struct fpstate *fpstate = BPF_CORE_READ(fix_task_fpu(task), fpstate);
+	struct fpstate *fpstate = kept_area(task);
 	struct xregs_state *xsave = &fpstate->regs.xsave;
 
 	answer.area_size = BPF_CORE_READ(fpstate, size);
@@ -115,10 +111,7 @@ static struct task_struct *find_thread(void)
 		return NULL;
 	if (!question.any && BPF_CORE_READ(task, signal) != BPF_CORE_READ(self, signal))
 		return NULL;
-	/* It has a user's registers, and is not yet ending. */
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !BPF_CORE_READ(task, mm))
-		return NULL;
-	return task;
+	return kept_is_users(task) ? task : NULL;
 }
 
 /* 0: there is no such thread, or it went as it was being searched. */

@@ -93,8 +93,9 @@ static void look_at(struct tracepoint *tracepoint, void *data)
  */
 void lethe_fpu_init(void)
 {
-	for_each_kernel_tracepoint(look_at, NULL);
-	if (thread_ends &&
+	if (IS_ENABLED(CONFIG_TRACEPOINTS))
+		for_each_kernel_tracepoint(look_at, NULL);
+	if (IS_ENABLED(CONFIG_TRACEPOINTS) && thread_ends &&
 	    tracepoint_probe_register(thread_ends, on_thread_end, NULL))
 		thread_ends = NULL;
 	if (!thread_ends)
@@ -108,7 +109,7 @@ void lethe_fpu_init(void)
  */
 void lethe_fpu_exit(void)
 {
-	if (!thread_ends)
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS) || !thread_ends)
 		return;
 	tracepoint_probe_unregister(thread_ends, on_thread_end, NULL);
 	tracepoint_synchronize_unregister();

@@ -25,24 +25,28 @@
 #	vm-panic	a panic likewise
 #	vm-probes	the probes, on the module: by fentry what natively is by tracepoints
 #	vm-check	lethectl check, on the module and on what is left without it
+#	vm-scan		lethectl scan: 500 copies found, and none in a region
 #	vm-verify	lethectl verify, likewise; and the main job under it
 #	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
 #			file, zram and zswap: what the probe counts is what is found there
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
+#	vm-avx512	the residue table's rows of vector registers on the module, in
+#			Bochs too, since QEMU's processors have no AVX-512
 
 VM_SUITES := vm-module vm-library vm-ram vm-rows vm-residue vm-fallback vm-bare vm-large \
-	vm-mainjob vm-unload vm-probes vm-check vm-verify vm-swap
+	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-verify vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) \
-	$(patsubst %,$(O)/tap/vm-bochs-%.tap,$(filter $(BOCHS_KERNEL),$(CHOSEN))) \
+	$(foreach s,vm-bochs vm-avx512,$(patsubst %,$(O)/tap/$(s)-%.tap, \
+		$(filter $(BOCHS_KERNEL),$(CHOSEN)))) \
 	$(O)/tap/vm-harness.tap
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
 	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap \
-	vm-verify-%-plain.tap),$(VM_TAP))
+	vm-scan-%-plain.tap vm-verify-%-plain.tap),$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
@@ -66,6 +70,7 @@ vm-library-programs = $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAM
 	$(if $(filter $(1),$(ONE)),$(then) env LETHE_BACKEND=kmod $(SELFTEST_STORM))
 
 vm-ram-options := $(with-module) --timeout 600 --no-slub-debug --mem 256 \
+	--file $(RESIDUE_O)/residue-search \
 	--append randomize_kstack_offset=off
 vm-ram-programs := $(VM_PROGRAMS) \
 	$(foreach p,$(RESIDUE_VM_TESTS),$(then) $(p))
@@ -106,6 +111,9 @@ vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
 
 vm-check-options := $(with-module) --timeout 600
 vm-check-programs := tests/programs/check_guest.sh $(LETHECTL)
+
+vm-scan-options := $(with-module)
+vm-scan-programs := $(SCAN_GUEST) $(LETHECTL) $(SCAN_TARGETS) $(SCAN_GUEST_SEEDS)
 
 vm-verify-options := $(with-module) --timeout 600
 vm-verify-programs := tests/programs/verify_guest.sh $(LETHECTL) \
@@ -156,6 +164,8 @@ $$(O)/tap/vm-rows-$(1).tap: $$(RESIDUE_TABLE) $$(ROW_PROGRAMS)
 $$(O)/tap/vm-module-$(1).tap: $$(O)/vm/disk-$(1).img
 $$(O)/tap/vm-probes-$(1).tap: $$(O)/vm/probes-$(1).img
 $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
+$$(O)/tap/vm-scan-$(1).tap: $$(LETHECTL) $$(SCAN_GUEST) $$(SCAN_TARGETS) \
+		$$(SCAN_GUEST_SEEDS)
 $$(O)/tap/vm-verify-$(1).tap: $$(VERIFY_SUBJECTS)
 $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
@@ -196,6 +206,15 @@ $(O)/tap/vm-bochs-$(BOCHS_KERNEL).tap: $(call kmod-ko,$(BOCHS_KERNEL)) \
 	$(Q)O=$(O) python3 -B tests/vm/bochs.py --kernel $(BOCHS_KERNEL) --module $< \
 		--tap $@ -- $(STALE) || echo "vm-bochs on $(BOCHS_KERNEL) failed: see above"
 
+AVX512_ROWS := --row 'xmm/ymm 0-15' --row 'zmm 0-15 upper' --row zmm16-31 --row k0-k7
+$(O)/tap/vm-avx512-$(BOCHS_KERNEL).tap: $(call kmod-ko,$(BOCHS_KERNEL)) $(RESIDUE_TABLE) \
+		$(ROW_PROGRAMS) $(BOCHS_STOP) .FORCE
+	$(call say,BOOT,vm-avx512 on $(BOCHS_KERNEL))
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)O=$(O) python3 -B tests/vm/bochs_program.py --kernel $(BOCHS_KERNEL) --module $< \
+		--timeout 600 --tap $@ -- $(RESIDUE_TABLE) --backend kmod $(AVX512_ROWS) \
+		$(firstword $(ROW_PROGRAMS)) || echo "vm-avx512 on $(BOCHS_KERNEL) failed: see above"
+
 $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 	$(call say,TEST,vm harness)
 	$(Q)mkdir -p $(@D) && rm -f $@
@@ -206,7 +225,7 @@ $(O)/tap/vm-harness.tap: $(VM_SELF_TESTS) .FORCE
 RECORD_SUITES := vm-rows vm-residue vm-fallback vm-ram vm-swap vm-unload vm-hibernate
 RECORD_TAP := $(TABLE_TAP) $(KERNEL_TAP) \
 	$(filter $(O)/tap/residue-core_test.tap,$(RESIDUE_TAP)) \
-	$(filter $(foreach s,$(RECORD_SUITES) vm-bochs,$(O)/tap/$(s)-%.tap),$(VM_TAP))
+	$(filter $(foreach s,$(RECORD_SUITES) vm-bochs vm-avx512,$(O)/tap/$(s)-%.tap),$(VM_TAP))
 residue-records = $(Q)O=$(O) python3 -B tests/residue/table.py
 
 README_TAP := $(if $(filter all,$(KERNEL)),$(O)/tap/residue-readme.tap)

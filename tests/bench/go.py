@@ -40,12 +40,12 @@ def newest(debian):
     return f'golang-1.{minor}'
 
 
-def install(directory, build):
-    """Make what stands in `directory` a Go."""
+def install(directory, build, minor):
+    """Make what stands in `directory` a Go: 1.minor, or the newest."""
     debian = Debian(RELEASE, build)
     with debian.lock():
         debian.update(say)
-        name = newest(debian)
+        name = f'golang-1.{minor}' if minor else newest(debian)
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
             root = Path(scratch) / 'root'
             root.mkdir()
@@ -55,12 +55,17 @@ def install(directory, build):
             root.rename(directory / 'root')
 
 
-def goroot(build):
+def place_of(build, minor=None):
+    """Where 1.minor is to be, or the newest."""
+    return build / 'vm' / (f'go-1.{minor}' if minor else 'go')
+
+
+def goroot(build, minor=None):
     """Where Go is; fetched if it is not there."""
-    directory = build / 'vm' / 'go'
+    directory = place_of(build, minor)
     with locked(directory):
         if not (directory / 'root').exists():
-            install(directory, build)
+            install(directory, build, minor)
     return next((directory / 'root/usr/lib').glob('go-*')).resolve()
 
 

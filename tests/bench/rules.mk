@@ -102,7 +102,21 @@ bench-probes-all: $(BENCH_O)/probe_bench
 	$(Q)mv $(O)/bench-probes.part $(O)/bench-probes.tsv
 	@awk -F '\t' -f tests/bench/table.awk $(O)/bench-probes.tsv
 
-BENCH_TAP := $(O)/tap/bench.tap $(O)/tap/bench-heap.tap $(O)/tap/bench-probes.tap
+.PHONY: bench-scan-all
+bench-scan-all: $(LETHECTL) $(O)/tests/programs/scan_subject
+	$(call say,BENCH,$(O)/bench-scan.tsv)
+	$(Q)/usr/bin/python3 -B tests/bench/scan_bench.py $(LETHECTL) $(O)/tests/programs \
+		>$(O)/bench-scan.part
+	$(Q)mv $(O)/bench-scan.part $(O)/bench-scan.tsv
+	@awk -F '\t' -f tests/bench/table.awk $(O)/bench-scan.tsv
+
+BENCH_TAP := $(addprefix $(O)/tap/bench,.tap -heap.tap -probes.tap -scan.tap)
+$(O)/tap/bench-scan.tap: tests/bench/smoke_scan.sh tests/bench/scan_bench.py $(LETHECTL) \
+		$(O)/tests/programs/scan_subject .FORCE
+	$(call say,TEST,bench of scan)
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$< $(LETHECTL) $(O)/tests/programs >$@ || grep -v '^ok' $@
+
 $(O)/tap/bench.tap: tests/bench/smoke.sh $(BENCH_O)/bench .FORCE
 	$(call say,TEST,bench)
 	$(Q)mkdir -p $(@D) && rm -f $@

@@ -13,6 +13,7 @@
 #include "../../bpf/leaving.h"
 #include "../../bpf/registers.h"
 #include "../../bpf/swap.h"
+#include "../../bpf/words.h"
 
 #include "layout.skel.h"
 
@@ -21,6 +22,7 @@ static struct layout_bpf *layout_skeleton;
 static struct directmap_probe *directmap;
 static struct frames *frames;
 static struct registers_probe *registers;
+static struct words_probe *words;
 static struct swap_probe *swap;
 static struct access_probe *access_probe;
 static struct leaving_probe *leaving;
@@ -46,6 +48,11 @@ static int open_registers(const char **why)
 {
 	*why = "it cannot be loaded";
 	return registers_probe_open(&registers);
+}
+
+static int open_words(const char **why)
+{
+	return words_probe_open(&words, 1, why);
 }
 
 static int open_frames(const char **why)
@@ -91,6 +98,7 @@ static const struct hook *hooks_of_leaving(size_t *nr)
 #define hooks_of_layout NULL
 #define hooks_of_directmap NULL
 #define hooks_of_registers NULL
+#define hooks_of_words NULL
 
 #define PROBE(triple) { #triple, open_##triple, hooks_of_##triple },
 
@@ -106,6 +114,7 @@ void probes_close(void)
 	swap_probe_close(swap);
 	frames_close(frames);
 	registers_probe_close(registers);
+	words_probe_close(words);
 	directmap_probe_close(directmap);
 	layout_bpf__destroy(layout_skeleton);
 }

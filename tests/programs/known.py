@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# What is known of a program's secrets: keys, read from the files that hold them or
-# made here, as needles for residue-search (tests/residue/needle.h).
-"""Needles, and the secrets in key files."""
+# What is known of a program's secrets: keys, read from the files that hold them or made
+# here. How they look elsewhere, as text too, is for the searcher to know.
+"""The secrets in key files."""
 
 import base64
 import hashlib
@@ -12,24 +12,21 @@ import struct
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-NEEDLE_MAX = 256
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
-def needle(name, secret):
-    """As struct needle: the secret under a mask, never itself."""
-    secret = secret[:NEEDLE_MAX]
-    mask = os.urandom(len(secret))
-    masked = bytes(a ^ b for a, b in zip(secret, mask))
-    return struct.pack("<32sII256s256s", name.encode(), len(secret), 0, mask, masked)
+def password():
+    """In characters that are many: a search refuses what is met by chance."""
+    return base64.b64encode(os.urandom(24))
 
 
 def text_of(secret):
-    """In characters that are many: a search refuses what is met by chance."""
+    """As it is handed on where it has to be text."""
     return base64.b64encode(secret)
 
 
 def pem_body(path):
-    """The lines between the marks, each a secret of its own: as text it is in lines."""
+    """The lines between the marks."""
     with open(path) as pem:
         return [line.strip() for line in pem if not line.startswith("-----")]
 
@@ -85,3 +82,15 @@ def seed_of_minisign(path):
     """Of a key without a password: behind the numbers, the salt and the limits."""
     with open(path) as key:
         return base64.b64decode(key.read().splitlines()[1])[62:94]
+
+
+def key_of_age(path):
+    """Of an identity: 32 bytes, and both ways to spell them in bech32, whose last six
+    characters are a sum over the others."""
+    with open(path) as file:
+        text = re.search(r"^AGE-SECRET-KEY-1(\w+)$", file.read(), re.M).group(1)
+    number = 0
+    for character in text[:-6].lower():
+        number = number << 5 | BECH32.index(character)
+    key = (number >> 5 * (len(text) - 6) % 8).to_bytes(32, "big")
+    return key, text.encode(), text.lower().encode()

@@ -70,15 +70,33 @@ $(O)/tap/lethectl-completion.tap: tests/programs/completion.sh user/completion/l
 	$(Q)$< $(LETHECTL) user/completion/lethectl >$@ || grep -v '^ok' $@ || true
 
 # lethectl scan: all that is planted is found; and what else is done to it and by it.
-SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject)
+SCAN_TARGETS := $(addprefix $(PROGRAMS_O)/,scan_target scan_subject scan_kept)
 # Bound at once: a function that is bound when it is called leaves registers on the stack.
 $(SCAN_TARGETS): $(PROGRAMS_O)/%: tests/programs/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,-z,now -o $@ $< -pthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Ikmod/uapi -Wl,-z,now -o $@ $< -pthread
 
-SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap)
-$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py $(LETHECTL) $(SCAN_TARGETS) .FORCE
+# In the virtual machine there is no Python: what is to be planted there is written here.
+SCAN_GUEST := $(PROGRAMS_O)/scan_guest
+SCAN_GUEST_SEEDS := $(PROGRAMS_O)/scan_guest.seeds
+$(SCAN_GUEST): tests/programs/scan_guest.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -ljson-c
+$(SCAN_GUEST_SEEDS): tests/programs/scan_seeds.py tests/programs/scan_forms.py .FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) $@
+
+SCAN_SLOWLY := $(PROGRAMS_O)/scan_slowly.so
+$(SCAN_SLOWLY): tests/programs/scan_slowly.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
+
+SCAN_TAP := $(addprefix $(O)/tap/,scan_seeds.tap scan_test.tap scan_kernel.tap scan_memory.tap)
+$(SCAN_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/scanning.py $(LETHECTL) $(SCAN_TARGETS) \
+		$(SCAN_SLOWLY) .FORCE
 	$(call say,TEST,lethectl scan: $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(PROGRAMS_O) >$@ || grep '^not ok\|^# ' $@ || true
@@ -139,19 +157,49 @@ report-looks-all: $(REPORT_LOOKS_TAP)
 
 # Debian's Python, for which Debian has packaged what the service uses. mlock is the
 # control of what is unmapped: there root can read secret pages, and finds the secrets.
+# The table in tests/residue/README.md is of memfd_secret.
+TO_EXIT := $(PROGRAMS_O)/to_exit
+$(TO_EXIT): tests/programs/to_exit.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
+
+TO_EXIT_TAP := $(O)/tap/to_exit.tap
+$(TO_EXIT_TAP): tests/programs/to_exit_test.py $(LETHECTL) $(TO_EXIT) .FORCE
+	$(call say,TEST,to_exit)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(TO_EXIT) >$@ || grep '^not ok\|^# ' $@ || true
+
+RESIDUE_README := tests/residue/README.md
 PROGRAMS_TAP := $(FALLBACKS:%=$(O)/tap/programs-%.tap)
-$(PROGRAMS_TAP): $(O)/tap/programs-%.tap: tests/programs/programs.py $(LETHECTL) \
-		$(RESIDUE_O)/residue-search .FORCE
+$(O)/tap/programs-memfd_secret.tap: PROGRAMS_CHECK := --check $(RESIDUE_README)
+$(PROGRAMS_TAP): $(O)/tap/programs-%.tap: tests/programs/programs.py $(LETHECTL) $(TO_EXIT) \
+		$(RESIDUE_README) .FORCE
 	$(call say,TEST,real programs on $*)
 	$(Q)mkdir -p $(@D)
-	$(Q)LETHE_BACKEND=$* /usr/bin/python3 -B $< $(O) $(O)/programs-$*.tsv >$@ || \
-		grep '^not ok\|^# ' $@ || true
+	$(Q)LETHE_BACKEND=$* /usr/bin/python3 -B $< $(O) $(O)/programs-$*.tsv \
+		$(PROGRAMS_CHECK) >$@ || grep '^not ok\|^# ' $@ || true
+
+PROGRAMS_TAP += $(TO_EXIT_TAP)
+
+programs-table = $(Q)LETHE_BACKEND=memfd_secret /usr/bin/python3 -B tests/programs/programs.py \
+	$(O) $(O)/programs.tsv $(1) >$(O)/programs.log || \
+	{ grep '^not ok\|^\# ' $(O)/programs.log; false; }
 
 .PHONY: programs-all
-programs-all: $(LETHECTL) $(RESIDUE_O)/residue-search
-	$(Q)/usr/bin/python3 -B tests/programs/programs.py $(O) $(O)/programs.tsv >$(O)/programs.log || \
-		grep '^not ok\|^# ' $(O)/programs.log
+programs-all: $(LETHECTL) $(TO_EXIT)
+	$(call programs-table)
 	@awk -F '\t' -f tests/bench/table.awk $(O)/programs.tsv
+
+# Both tables, as they are measured now, into the documents that have them.
+.PHONY: residue-tables-all
+residue-tables-all: $(PEERS_NEED) peers-go-fetch $(LETHECTL) $(TO_EXIT)
+	$(call say,SEARCH,what peers leave)
+	$(peers-table) --write $(RESIDUE_README) README.md >$(O)/peers.log
+	$(call say,SEARCH,what real programs leave)
+	$(call programs-table,--write $(RESIDUE_README))
+	$(Q)O=$(O) python3 -B tests/residue/measured_on.py $(RESIDUE_README)
+	$(call say,WROTE,$(RESIDUE_README) README.md)
 
 # lethectl with the probes' double in their place.
 DOUBLE_O := $(addprefix $(PROGRAMS_O)/,double.o double_probes.o)

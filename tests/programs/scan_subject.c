@@ -10,16 +10,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/lethe.h>
 
 #define MIB (1UL << 20)
 
@@ -187,6 +192,26 @@ static void way_secret(void)
 	asleep(NULL);
 }
 
+/* In a region; and if a number is given, plainly as well. */
+static void way_region(void)
+{
+	struct lethe_create create = { .size = sizeof(create), .length = 65536 };
+	int device = open(LETHE_DEVICE, O_RDWR), fd;
+	uint8_t *region;
+
+	fd = device < 0 ? -1 : ioctl(device, LETHE_IOC_CREATE, &create);
+	if (fd < 0) {
+		puts("none");
+		exit(0);
+	}
+	region = map(65536, fd);
+	get(region + 4096);
+	if (number)
+		memcpy(map(4096, -1), region + 4096, 32);
+	ready();
+	asleep(NULL);
+}
+
 /* Of a hundred gigabytes one page, and holes of files that are as large. */
 static void way_sparse(void)
 {
@@ -218,17 +243,119 @@ static void way_device(void)
 	asleep(NULL);
 }
 
+/* Of the first 16 bytes so many copies, and of all of it one behind them. */
+static void way_many(void)
+{
+	uint8_t *p = map(((size_t)number + 1) * 64, -1), *last = p + number * 64;
+	long i;
+
+	get(last);
+	for (i = 0; i < number; i++)
+		memcpy(p + i * 64, last, 16);
+	ready();
+	asleep(NULL);
+}
+
+/* On pages of 2 MiB, of which the first two are not there. */
+static void way_hugetlb(void)
+{
+	void *p = mmap(NULL, 4 * 2 * MIB, PROT_READ | PROT_WRITE,
+		       number | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED) {
+		puts("none");
+		exit(0);
+	}
+	get((uint8_t *)p + 5 * MIB + 12345);
+	ready();
+	asleep(NULL);
+}
+
+/* So many MiB, and then all of them on the disk. */
+static void way_swapped(void)
+{
+	size_t length = (size_t)number * MIB, i;
+	uint8_t *p = map(length, -1);
+
+	for (i = 0; i < length; i += 8)
+		*(uint64_t *)(p + i) = i * 0x9e3779b97f4a7c15;
+	get(p + length / 2 + 2040);
+	madvise(p, length, MADV_PAGEOUT);
+	ready();
+	asleep(NULL);
+}
+
+/* Has another stopped. */
+static void way_tracer(void)
+{
+	pid_t pid;
+
+	get(map(4096, -1));
+	pid = fork();
+	if (!pid)
+		asleep(NULL);
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) ||
+	    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ||
+	    waitpid(pid, NULL, __WALL) != pid)
+		fail("ptrace");
+	ready();
+	for (;; usleep(200)) {
+		int status;
+
+		/* It is its tracer's to see what stops it. */
+		if (waitpid(pid, &status, __WALL | WNOHANG))
+			exit(3);
+		count[0]++;
+	}
+}
+
+/* Of three pages the one in the middle is there; who reads another waits for this process. */
+static void way_faults(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	int memory = number ? memfd_create("faults", 0) : -1;
+	uint8_t *p;
+
+	if (memory >= 0 && ftruncate(memory, 3 * 4096))
+		fail("memfd");
+	p = map(3 * 4096, memory);
+	get(p + 4096);
+	range.range.start = (uintptr_t)p;
+	range.range.len = 3 * 4096;
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range)) {
+		puts("none");
+		exit(0);
+	}
+	ready();
+	asleep(NULL);
+}
+
+/* Ends by itself, after so many microseconds. */
+static void way_exits(void)
+{
+	get(map(MIB, -1));
+	ready();
+	usleep((useconds_t)number);
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*way)(void);
 	} ways[] = {
-		{ "count", way_count },   { "threads", way_threads },
-		{ "spawn", way_spawn },   { "fork", way_fork },
-		{ "exec", way_exec },     { "vfork", way_vfork },
-		{ "leader", way_leader }, { "secret", way_secret },
-		{ "sparse", way_sparse }, { "device", way_device },
+		{ "count", way_count },     { "threads", way_threads },
+		{ "spawn", way_spawn },     { "fork", way_fork },
+		{ "exec", way_exec },       { "vfork", way_vfork },
+		{ "leader", way_leader },   { "secret", way_secret },
+		{ "sparse", way_sparse },   { "device", way_device },
+		{ "many", way_many },       { "hugetlb", way_hugetlb },
+		{ "swapped", way_swapped }, { "tracer", way_tracer },
+		{ "exits", way_exits },     { "faults", way_faults },
+		{ "region", way_region },
 	};
 	size_t i;
 	int fd;

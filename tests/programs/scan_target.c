@@ -253,8 +253,9 @@ static uint8_t *place_mapped(const struct plant *plant, int *after)
 	if (!strcmp(name, "file-private"))
 		return map(room, MAP_PRIVATE, file(room, false)) + plant->shift;
 	if (!strcmp(name, "file-hole"))
-		return map(1UL << 33, MAP_PRIVATE, file(1UL << 33, false)) + (1UL << 32) +
-		       plant->shift;
+		return map(1UL << 33, MAP_PRIVATE | MAP_NORESERVE,
+			   file(1UL << 33, false)) +
+		       (1UL << 32) + plant->shift;
 	if (!strcmp(name, "memfd"))
 		return map(room, MAP_SHARED, file(room, true)) + plant->shift;
 	if (!strcmp(name, "altstack")) {

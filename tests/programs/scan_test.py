@@ -11,116 +11,15 @@ import json
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-LETHECTL, SUBJECT = sys.argv[1], os.path.join(sys.argv[2], 'scan_subject')
-RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
-PLANNED = 48
+from scanning import DIRECTORY, LETHECTL, Subject, answer, command, end, is_refused, key, \
+    note, opened, result, scan
 
-
-def result(good, sentence, missing=None):
-    number = sum(RESULTS.values()) + 1
-    RESULTS['skip' if missing else 'ok' if good else 'not ok'] += 1
-    print('%s %d - %s%s' % ('ok' if good or missing else 'not ok', number, sentence,
-                            ' # SKIP ' + missing if missing else ''), flush=True)
-    return good
-
-
-def note(text):
-    for line in str(text).splitlines():
-        print('# ' + line, flush=True)
-
-
-def key():
-    while True:
-        secret = os.urandom(32)
-        if all(len(set(secret[i:i + 8])) > 3 for i in range(25)):
-            return secret
-
-
-class Subject:
-    """A process that does something, and has a secret or none."""
-
-    def __init__(self, way, number=0, secret=None):
-        self.file = tempfile.NamedTemporaryFile()
-        self.file.write(bytes(4096))
-        self.file.flush()
-        self.process = subprocess.Popen([SUBJECT, way, self.file.name, str(number)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = self.process.pid
-        self.process.stdin.write(secret or b'')
-        self.process.stdin.close()
-        self.answer = self.process.stdout.readline().decode().strip()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for pid in self.children() + [self.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
-
-    def children(self):
-        with contextlib.suppress(OSError), \
-                open('/proc/%d/task/%d/children' % (self.pid, self.pid)) as file:
-            return [int(pid) for pid in file.read().split()]
-        return []
-
-    def counts(self):
-        with open(self.file.name, 'rb') as file:
-            return struct.unpack('QQ', file.read(16))
-
-    def goes_on(self):
-        """It counts, and so runs."""
-        before = self.counts()[0]
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            if self.counts()[0] > before + 1:
-                return True
-            time.sleep(0.005)
-        return False
-
-    def status(self, name):
-        with open('/proc/%d/status' % self.pid) as file:
-            return next(line.split()[1] for line in file if line.startswith(name + ':'))
-
-
-def command(pid, fd, *options):
-    return [LETHECTL, 'scan', '--pid', str(pid), '--secret-fd', str(fd), *options]
-
-
-@contextlib.contextmanager
-def opened(secret):
-    with tempfile.TemporaryFile() as file:
-        file.write(secret)
-        file.seek(0)
-        yield file.fileno()
-
-
-def scan(pid, secret, *options, before=(), **more):
-    with opened(secret) as fd:
-        return subprocess.run([*before, *command(pid, fd, *options)], pass_fds=[fd], timeout=120,
-                              stdout=more.pop('stdout', subprocess.PIPE),
-                              stderr=subprocess.PIPE, check=False, **more)
-
-
-def answer(pid, secret, *options):
-    run = scan(pid, secret, '--json', *options)
-    return run.returncode, json.loads(run.stdout)
-
-
-def is_refused(run, *words):
-    said = run.stderr.decode()
-    good = run.returncode == 2 and all(word in said for word in words)
-    if not good:
-        note('%d: %s' % (run.returncode, said))
-    return good
+PLANNED = 49
 
 
 def undisturbed():
@@ -138,7 +37,7 @@ def undisturbed():
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
             for number in range(500):
                 libc.sigqueue(subject.pid, signal.SIGRTMIN, ctypes.c_void_p(number))
-                time.sleep(0.0001)
+                time.sleep(0.001)
                 if scanning[-1].poll() is not None:
                     os.lseek(fd, 0, os.SEEK_SET)
                     scanning.append(subprocess.Popen(
@@ -157,13 +56,29 @@ def undisturbed():
         result(subject.goes_on(), 'and goes on when it is told to')
 
 
-def goes_on_soon(self):
-    before = self.counts()[0]
-    time.sleep(0.05)
-    return self.counts()[0] != before
-
-
-Subject.goes_on_soon = goes_on_soon
+def signals():
+    """Of what comes between the seizure of a thread and its stop, lethectl has the first."""
+    secret = key()
+    with Subject('count', 1, secret) as subject, opened(secret) as fd:
+        libc, met, before = ctypes.CDLL(None, use_errno=True), 0, subject.counts()[1]
+        for _ in range(5):
+            os.lseek(fd, 0, os.SEEK_SET)
+            with subprocess.Popen(
+                    command(subject.pid, fd), pass_fds=[fd], stdout=subprocess.DEVNULL,
+                    env={'LD_PRELOAD': os.path.join(DIRECTORY, 'scan_slowly.so')}) as scanning:
+                while scanning.poll() is None and subject.status('TracerPid') == '0':
+                    pass
+                for number in range(3):
+                    libc.sigqueue(subject.pid, signal.SIGRTMIN, ctypes.c_void_p(number))
+                until = time.monotonic() + 0.08
+                while subject.status('State') != 't' and time.monotonic() < until:
+                    pass
+                met += subject.status('State') == 't'
+                scanning.wait()
+            subject.goes_on()
+        result(met > 2 and subject.counts()[1] - before == 15,
+               'a signal that stops it before lethectl does is given back: %d of 15 arrive' %
+               (subject.counts()[1] - before))
 
 
 def killed():
@@ -266,14 +181,14 @@ def unreadable():
         else:
             status, said = answer(subject.pid, secret)
             if said['unreadable']:
-                result(status == 2 and said['verdict'] == 'unknown',
+                result(status == 2 and said['verdict'] == 'unknown' and
+                       scan(subject.pid, secret).returncode == 2,
                        'where a device\'s pages cannot be read, the verdict is unknown')
             else:
                 result(True, 'pages of a device', 'this kernel lets them be read')
     with Subject('sparse', 0, secret) as subject:
-        start = time.monotonic()
         status, said = answer(subject.pid, secret)
-        took = time.monotonic() - start
+        took = said['stopped_ns'] / 1e9
         result(status == 1 and said['found'] == 1 and took < 1,
                'a page in 100 GiB, beside a file of 100 GiB of holes: found in %.0f ms'
                % (1000 * took))
@@ -373,15 +288,6 @@ def kernel_thread():
     return None
 
 
-def main():
-    print('KTAP version 1\n1..%d' % PLANNED)
-    for part in (undisturbed, killed, own_copies, threads, unreadable, refused_processes,
-                 refused_secrets, options):
-        part()
-    print('# Totals: pass:%d fail:%d skip:%d of %d' % (
-        RESULTS['ok'], RESULTS['not ok'], RESULTS['skip'], PLANNED))
-    return RESULTS['not ok'] or sum(RESULTS.values()) != PLANNED
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(end((undisturbed, signals, killed, own_copies, threads, unreadable, refused_processes,
+                  refused_secrets, options), PLANNED))

@@ -7,23 +7,24 @@
 import contextlib
 import ctypes
 import os
-import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 
-import known
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../residue"))
+from searcher import SECONDS, Maps, Unsearched, kind_of, look
 
-SECONDS = 120
 PR_CAPBSET_READ, PR_CAPBSET_DROP, CAP_IPC_LOCK = 23, 24, 14
 LIMIT = 8 * 1024 * 1024
 
-# residue-search's places, in the words of the table. Locked is what is kept from swap
-# and dumps: libsodium's buffers; and Lethe's pages on mlock, which root can read.
+# The searcher's places, in the words of the table. Locked is what is kept from swap and
+# dumps: libsodium's buffers; and Lethe's pages on mlock, which root can read. What the
+# kernel has is not the program's, and is told apart.
 PLACES = {"heap": "heap", "anonymous": "mapped", "stack": "stack", "library": "static",
-          "register": "register", "secret": "locked"}
-COLUMNS = ("heap", "mapped", "stack", "static", "register", "locked")
+          "register": "register", "secret": "locked", "kernel": "kernel"}
+COLUMNS = tuple(PLACES.values())
 
 
 class Failed(Exception):
@@ -54,9 +55,11 @@ class Way:
     def path(self, name):
         return os.path.join(self.scratch, name)
 
-    def start(self, command, **more):
+    def start(self, command, terminal=False, **more):
+        """With @terminal, its stdin is the one that it has for passphrases."""
+        front = ["setsid", "--ctty"] if terminal else []
         with open(self.said, "a") as said:
-            return subprocess.Popen(self.prefix + command, stderr=said, text=True,
+            return subprocess.Popen(front + self.prefix + command, stderr=said, text=True,
                                     preexec_fn=limited if self.limit else None, **more)
 
     def run(self, command, **more):
@@ -70,73 +73,54 @@ class Way:
         with open(self.said) as said:
             return said.read().strip()
 
-    def search(self, pid, needles):
+    def search(self, pid, secrets):
         """Copies by place, from the process as it serves on."""
-        found = subprocess.run([self.searcher(), str(pid)], input=b"".join(needles),
-                               capture_output=True, timeout=SECONDS, check=False)
-        if found.returncode:
-            raise Failed("residue-search: " + found.stderr.decode())
-        return self.count(found.stdout.decode())
+        seen = look(os.path.join(self.build, "bin/lethectl"), pid, secrets)
+        self.secret = seen.protected // 1024
+        counts = dict.fromkeys(COLUMNS, 0)
+        for place, copies in seen.copies(Maps(pid)).items():
+            counts[PLACES[place]] += copies
+        return counts
 
-    def search_at_exit(self, command, output, needles):
-        """Likewise as it ends; @needles() when its output is there."""
+    def search_at_exit(self, command, output, secrets):
+        """Likewise as it ends; @secrets() when its output is there."""
         line = ["sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "sh", output]
         if self.input:
             line[2] = f'exec <"$IN"; {line[2]}'
         with open(self.said, "a") as said:
             process = subprocess.Popen(
-                [self.searcher(), "-x", *line, *self.prefix, *command], stderr=said,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [os.path.join(self.build, "tests/programs/to_exit"), *line, *self.prefix,
+                 *command], stderr=said, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 env={**os.environ, "IN": self.input or ""},
                 preexec_fn=limited if self.limit else None)
         try:
-            if process.stdout.readline() != b"ending\n":
+            words = process.stdout.readline().split()
+            if words[:1] != [b"ending"]:
                 raise Failed(f"{command[0]} did not come to its end: {self.words()}")
-            text = process.communicate(b"".join(needles()), timeout=SECONDS)[0]
+            counts = self.search(int(words[1]), secrets())
+            process.communicate(timeout=SECONDS)
         finally:
             process.kill()
             process.wait()
         if process.returncode:
-            raise Failed("residue-search: " + self.words())
-        return self.count(text.decode())
-
-    def searcher(self):
-        return os.path.join(self.build, "tests/residue/residue-search")
-
-    def count(self, text):
-        counts = dict.fromkeys(COLUMNS, 0)
-        for line in text.splitlines():
-            fields = line.split("\t")
-            if fields[0] == "found" and fields[2] != "nowhere":
-                counts[PLACES[fields[2]]] += int(fields[3])
-            elif fields[0] == "unreadable" and fields[1].endswith(("/secretmem", "[lethe]")):
-                self.secret += int(fields[2]) // 1024
+            raise Failed(f"{command[0]}: status {process.returncode}: {self.words()}")
         return counts
 
     @staticmethod
-    def mappings(pid):
-        """Where each begins and ends, and its place."""
-        found = []
-        with open(f"/proc/{pid}/smaps") as smaps:
-            for line in smaps:
-                words = line.split()
-                if re.match("[0-9a-f]+-[0-9a-f]+ ", line):
-                    start, end = (int(part, 16) for part in words[0].split("-"))
-                    found.append([start, end, "heap" if "[heap]" in words else "mapped"])
-                elif words[0] == "VmFlags:" and {"lo", "dd"} <= set(words):
-                    found[-1][2] = "locked"
-        return found
-
-    def memory(self, pid):
+    def memory(pid):
         """All that can be read of it, and the place of each piece."""
+        maps = Maps(pid)
         with open(f"/proc/{pid}/mem", "rb", 0) as mem:
-            for start, end, place in self.mappings(pid):
+            for number, start in enumerate(maps.starts):
+                end = maps.maps[number]["end"]
                 # The kernel's own page at the end has no offset that is a number.
                 if end - start >= 1 << 30 or end >= 1 << 63:
                     continue
+                finding = {"in": "memory", "address": start,
+                           "mapping": maps.maps[number]["name"]}
                 with contextlib.suppress(OSError):
                     mem.seek(start)
-                    yield mem.read(end - start), place
+                    yield mem.read(end - start), PLACES[kind_of(finding, maps)]
 
     def core(self, pid, count):
         """Copies in a core file that gdb makes, as @count() counts them."""
@@ -155,10 +139,6 @@ class Way:
 def whole(*secrets):
     """Counts whole copies."""
     return lambda memory: sum(memory.count(secret) for secret in secrets)
-
-
-def by_name(**secrets):
-    return [known.needle(name, secret) for name, secret in secrets.items()]
 
 
 def terminate(pid):

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -162,30 +163,15 @@ void plant_on_thread_stack(void)
 		pause();
 }
 
-static void *thread_sleep(void *arg)
+void plant_behind_vfork(void)
 {
-	(void)arg;
-	for (;;)
-		pause();
-	return NULL;
-}
-
-static void handle(int signal)
-{
-	(void)signal;
-	shared->signals++;
-}
-
-void plant_with_threads_counting(void)
-{
-	pthread_t thread;
-
-	signal(SIGUSR1, handle);
-	for (int i = 0; i < PLANT_THREADS; i++) {
-		if (pthread_create(&thread, NULL, thread_sleep, NULL))
-			_exit(1);
-	}
+	plant(malloc(PLANT_SIZE), PLANT_SIZE);
 	shared->ready = 1;
-	for (;;)
-		shared->steps++;
+	if (!vfork()) {
+		/* It is this program still, and goes with it. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		for (;;)
+			pause();
+	}
+	_exit(1);
 }

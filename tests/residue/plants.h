@@ -11,13 +11,10 @@
 #include <stdint.h>
 
 #define PLANT_SIZE 32
-#define PLANT_THREADS 8
 
 /* A page that parent and child both see. */
 struct shared {
-	volatile uint64_t steps; /* a running child counts here */
 	volatile uint32_t ready;
-	volatile uint32_t signals;
 };
 
 extern struct shared *shared;
@@ -36,8 +33,8 @@ void plant_in_secret_pages(void);
 void plant_in_vector_register(void);
 void plant_in_general_register(void);
 
-/* No secret: PLANT_THREADS asleep, one that counts, SIGUSR1 counted too. */
-void plant_with_threads_counting(void);
+/* On the heap; and the one thread waits for another program, and cannot be stopped. */
+void plant_behind_vfork(void);
 /* Says that it is ready, and sleeps. */
 _Noreturn void plant_rest(void);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Another process's secret is found wherever it lies, and called what it is;
- * and the process runs on, whatever becomes of the searcher.
+ * Another process's secret is found wherever it lies, and called what it is. What a search
+ * does to a process otherwise, which is nothing, is the test of lethectl scan.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #include "../selftests/tap.h"
+#include "ask.h"
 #include "needle.h"
 #include "plants.h"
-#include "process.h"
-#include "search.h"
 
 static void sleep_ms(long ms)
 {
@@ -55,50 +54,37 @@ static void end(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-static struct process process;
-static unsigned int counts[NR_WHERE], whole;
+static struct answer answer;
 
-static void found(void *arg, const struct search_copy *copy)
+/* False if there was no search. */
+static bool search_child(pid_t pid, const struct needle *needle)
 {
-	(void)arg;
-	counts[process_where(&process, copy->address)]++;
-	whole += copy->whole;
+	char why[320];
+
+	if (!ask_searcher(pid, needle, 1, &answer, why, sizeof(why)))
+		return true;
+	tap_note("%s", why);
+	return false;
 }
 
-/* The bytes of pages that refused, or -1 if there was no search. */
-static long search_child(pid_t pid, const struct needle *needle)
-{
-	struct search *search = search_new(found, NULL);
-	long refused = -1;
-	char why[256];
-
-	memset(counts, 0, sizeof(counts));
-	whole = 0;
-	if (!search || search_add(search, needle, NULL))
-		tap_bail("a search cannot be set up");
-	if (process_attach(&process, pid, why, sizeof(why)))
-		tap_note("%s", why);
-	else if (!process_search(&process, search))
-		refused = 0;
-	for (size_t i = 0; refused >= 0 && i < process.nr_mappings; i++) {
-		if (process.mappings[i].where == WHERE_SECRET)
-			refused += process.mappings[i].refused;
-	}
-	process_detach(&process);
-	search_free(search);
-	return refused;
-}
-
-static bool only(enum where where)
+static unsigned int all_copies(void)
 {
 	unsigned int all = 0;
 
 	for (int i = 0; i < NR_WHERE; i++)
-		all += counts[i];
-	if (all != 1 || counts[where] != 1 || whole != 1)
-		tap_note("%u copies, %u whole, %u of them %s", all, whole, counts[where],
-			 where_names[where]);
-	return all == 1 && counts[where] == 1 && whole == 1;
+		all += answer.copies[0][i];
+	return all;
+}
+
+static bool only(enum where where)
+{
+	unsigned int all = all_copies(), whole = answer.whole[0];
+
+	if (all == 1 && answer.copies[0][where] == 1 && whole == 1)
+		return true;
+	tap_note("%u copies, %u whole, %u of them %s", all, whole,
+		 (unsigned int)answer.copies[0][where], where_names[where]);
+	return false;
 }
 
 static void test_place(void (*child)(void), enum where where, const char *guarantee)
@@ -110,7 +96,7 @@ static void test_place(void (*child)(void), enum where where, const char *guaran
 	if (needle_read(pipe_ends[0], &needle) != 1)
 		tap_bail("a child did not tell its needle");
 	wait_ready();
-	searched = search_child(pid, &needle) >= 0;
+	searched = search_child(pid, &needle);
 	tap_ok(searched && only(where), "%s", guarantee);
 	end(pid);
 }
@@ -121,7 +107,8 @@ static void test_secret_pages(void)
 		"secret pages, which refuse, are counted as unreadable and not as clean";
 	int fd = syscall(SYS_memfd_secret, 0);
 	struct needle needle;
-	long refused;
+	uint64_t refused = 0;
+	bool searched;
 	pid_t pid;
 
 	if (fd < 0) {
@@ -133,8 +120,12 @@ static void test_secret_pages(void)
 	if (needle_read(pipe_ends[0], &needle) != 1)
 		tap_bail("a child did not tell its needle");
 	wait_ready();
-	refused = search_child(pid, &needle);
-	tap_ok(refused == 4096 && !whole, "%s (%ld bytes)", guarantee, refused);
+	searched = search_child(pid, &needle);
+	for (unsigned int i = 0; i < answer.nr_unreadable; i++)
+		if (!strcmp(answer.unreadable[i].name, "/secretmem"))
+			refused += answer.unreadable[i].bytes;
+	tap_ok(searched && refused == 4096 && !all_copies(), "%s (%u bytes)", guarantee,
+	       (unsigned int)refused);
 	end(pid);
 }
 
@@ -152,98 +143,52 @@ static void test_absent(void)
 	needle_make(&needle, "never", secret, sizeof(secret));
 	/* Made after the fork: the child has never seen it. */
 	wait_ready();
-	searched = search_child(pid, &needle) >= 0;
-	whole = 0;
-	for (int i = 0; i < NR_WHERE; i++)
-		whole += counts[i];
-	tap_ok(searched && !whole,
+	searched = search_child(pid, &needle);
+	tap_ok(searched && !all_copies(),
 	       "a secret that a process never had is not found in it");
 	end(pid);
 }
 
-static bool counts_on(void)
+static void test_many(void)
 {
-	uint64_t before = shared->steps;
+	struct needle needles[3];
+	char why[320];
+	pid_t pid = start(plant_on_heap);
 
-	for (int i = 0; i < 2000 && shared->steps == before; i++)
-		sleep_ms(1);
-	return shared->steps != before;
-}
-
-static bool stands_still(void)
-{
-	uint64_t before = shared->steps;
-
-	sleep_ms(50);
-	return shared->steps == before;
-}
-
-static void test_stop(void)
-{
-	pid_t pid = start(plant_with_threads_counting);
-	bool still, all;
-	char why[256];
-
+	if (needle_read(pipe_ends[0], &needles[1]) != 1)
+		tap_bail("a child did not tell its needle");
 	wait_ready();
-	if (process_attach(&process, pid, why, sizeof(why)))
-		tap_bail("%s", why);
-	still = stands_still();
-	all = process.nr_threads == PLANT_THREADS + 1;
-	kill(pid, SIGUSR1);
-	sleep_ms(20);
-	tap_ok(still && all,
-	       "every thread of a process stands still while it is searched");
-	tap_ok(!shared->signals, "a signal that comes meanwhile waits");
-	process_detach(&process);
-	tap_ok(counts_on(), "afterwards it runs on");
-	for (int i = 0; i < 2000 && !shared->signals; i++)
-		sleep_ms(1);
-	tap_ok(shared->signals == 1, "and takes its signal");
-	end(pid);
-}
+	for (int i = 0; i < 3; i += 2) {
+		uint8_t secret[PLANT_SIZE];
 
-static void test_killed_searcher(void)
-{
-	pid_t pid = start(plant_with_threads_counting), searcher;
-	char why[256];
-	bool still;
-
-	wait_ready();
-	shared->ready = 0;
-	searcher = fork();
-	if (!searcher) {
-		if (process_attach(&process, pid, why, sizeof(why)))
-			_exit(1);
-		plant_rest();
+		if (getrandom(secret, sizeof(secret), 0) != sizeof(secret) ||
+		    needle_make(&needles[i], i ? "last" : "first", secret,
+				sizeof(secret)))
+			tap_bail("no secret");
 	}
-	wait_ready();
-	still = stands_still();
-	end(searcher);
-	tap_ok(still && counts_on(), "a process whose searcher is killed runs on");
+	tap_ok(!ask_searcher(pid, needles, 3, &answer, why, sizeof(why)) &&
+		       answer.copies[1][WHERE_HEAP] == 1 && answer.whole[1] == 1 &&
+		       !answer.whole[0] && !answer.whole[2],
+	       "of three secrets, that one is found which is there");
 	end(pid);
+	tap_ok(ask_searcher(pid, needles, 3, &answer, why, sizeof(why)) < 0,
+	       "a process that is not there is an error: %s", why);
 }
 
-static void test_errors(void)
+static void test_not_stopped(void)
 {
-	char why[256] = "";
-	pid_t pid = fork();
+	struct needle needle;
+	char why[320] = "";
+	pid_t pid = start(plant_behind_vfork);
+	int err;
 
-	if (!pid)
-		_exit(0);
-	waitpid(pid, NULL, 0);
-	tap_ok(process_attach(&process, pid, why, sizeof(why)) == -ESRCH &&
-		       strstr(why, "no process"),
-	       "a process that is not there is an error: %s", why);
-	process_detach(&process);
-
-	pid = fork();
-	if (!pid)
-		_exit(0);
-	waitid(P_PID, pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
-	tap_ok(process_attach(&process, pid, why, sizeof(why)) == -ESRCH,
-	       "so is one that has ended and is only waited for");
-	process_detach(&process);
-	waitpid(pid, NULL, 0);
+	if (needle_read(pipe_ends[0], &needle) != 1)
+		tap_bail("a child did not tell its needle");
+	wait_ready();
+	err = ask_searcher(pid, &needle, 1, &answer, why, sizeof(why));
+	tap_ok(err < 0, "so is one whose thread cannot be stopped, for its registers: %s",
+	       why);
+	end(pid);
 }
 
 int main(void)
@@ -252,7 +197,7 @@ int main(void)
 		      0);
 	if (shared == MAP_FAILED || pipe(pipe_ends))
 		tap_bail("%s", strerror(errno));
-	tap_plan(19);
+	tap_plan(15);
 	test_place(plant_on_stack, WHERE_STACK, "a secret on the stack is found there");
 	test_place(plant_on_dead_stack, WHERE_STACK, "so is one on dead stack");
 	test_place(plant_on_thread_stack, WHERE_STACK, "so is one on a thread's stack");
@@ -269,8 +214,7 @@ int main(void)
 	test_place(plant_in_general_register, WHERE_REGISTER, "so is one only in r12");
 	test_secret_pages();
 	test_absent();
-	test_stop();
-	test_killed_searcher();
-	test_errors();
+	test_many();
+	test_not_stopped();
 	return tap_end();
 }

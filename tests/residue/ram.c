@@ -44,5 +44,5 @@ void ram_record(const char *row, const struct hostlink_found *control,
 		const struct hostlink_found *found, const char *why)
 {
 	residue_record(row, lethe_backend(), control->copies, found->copies, searched,
-		       found->copies ? why : "");
+		       found->copies && !ram_on_module() ? why : "");
 }

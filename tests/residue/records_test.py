@@ -171,14 +171,32 @@ def readme():
                     (otherwise, whole(), replaced(ROW, 'kmod', ''))], [1, 1, 1])
     first = next(one for one in text.split('\n') if one.startswith(f'| {ROW} |'))
     last = text.partition(f'\n{table.END}')[0].rpartition('\n')[2]
-    for wrong in (text.replace(first + '\n', ''), text.replace(ROW, 'registers'),
+    final = next(one for one in text.split('\n') if one.startswith(f'| {ROWS[-1]} |'))
+    for wrong in (text.replace(f'{final}\n', ''), text.replace('plainly', 'control'),
+                  text.replace('3<sup>', '0<sup>', 1), text.replace(first + '\n', ''),
+                  text.replace(ROW, 'registers'),
                   text.replace(first, first.replace('| 0 |', '| 1 |', 1)),
                   text.replace('<sup>1</sup>', '<sup>2</sup>', 1),
-                  text.replace(f'{last}\n', ''),
+                  text.replace(f'{last}\n', ''), text.replace(last, f'{last}\n9. more'),
                   text.replace(table.BEGIN, ''), 'no table'):
         selftest.equal((checked(told, wrong), wrong != text), (1, True))
     gap = replaced(ROW, 'kmod', '')
     selftest.equal(checked(gap, document_of(gap)), 1)
+
+
+def either():
+    """where copies come and go, README.md may say so, and is right either way"""
+    some = replaced(ROW, 'mlock', line(ROW, 'mlock', copies=3, why='it is read'))
+    both = {**some, 'vm-more-6.1': [line(ROW, 'mlock')]}
+    text = document_of(both)
+    if '| 0 to 3<sup>1</sup> |' not in text:
+        raise AssertionError(text)
+    selftest.equal([checked(documents, text) for documents in (both, some, whole())],
+                   [0, 0, 0])
+    selftest.equal([checked(both, document_of(some)), checked(both, document_of(whole()))],
+                   [0, 1])
+    otherwise = replaced(ROW, 'mlock', line(ROW, 'mlock', copies=3, why='so it is'))
+    selftest.equal(checked(otherwise, text), 1)
 
 
 def written():
@@ -202,10 +220,13 @@ def complete():
     cells = next(one for one in document_of(more).split('\n')
                  if one.startswith(f'| {ROW} |'))
     selftest.equal(cells, f'| {ROW} | 4 | 0 | 0 | 0; 0 with `LETHE_COMPLETE` |')
+    text = document_of(more)
+    more['more'] = [line(ROW, 'mlock, LETHE_FAST', copies=0)]
+    selftest.equal((checked(whole(), text), checked(more, text)), (1, 1))
     more['more'] = [line(ROW, 'mlock, LETHE_COMPLETE', copies=2)]
     selftest.equal(len(faults(more)), 1)
 
 
 if __name__ == '__main__':
     sys.exit(selftest.run([no_gap, judged, explained, absent, missing_row, malformed,
-                           places, readme, written, complete]))
+                           places, readme, either, written, complete]))

@@ -6,13 +6,14 @@ RESIDUE_O := $(O)/tests/residue
 
 # Each program's own objects; those of the searchers are shared.
 SEARCH	:= search needle
-PROCESS	:= process memory $(SEARCH)
-residue-search-src := search_process at_exit $(PROCESS)
+ASK	:= ask where needle
+residue-search-src := search_process secret_pages where needle \
+	$(if $(wildcard user/lethectl/scan_kernel.c),no_kernel)
 ramsearch-src	:= search_ram $(SEARCH)
 lethe-mainjob-src := mainjob report summary verdict run look frames peer self_search exchange \
-		   transfer aes_schedule $(PROCESS)
+		   transfer aes_schedule secret_pages search $(ASK)
 search_test-src	:= search_test aes_schedule $(SEARCH)
-process_test-src := process_test plants $(PROCESS)
+process_test-src := process_test plants $(ASK)
 tools_test-src	:= tools_test needle
 ram_test-src	:= ram_test job ram frames needle
 ending_test-src	:= ending_test ending needle
@@ -25,10 +26,17 @@ core_test-src	:= core_test job full_x86_64 $(SEARCH)
 oom_test-src	:= oom_test job ram frames needle
 kcore_test-src	:= kcore_test ending $(SEARCH)
 kernel_test-src	:= kernel_test target needle
-wipe_test-src	:= wipe_test target $(PROCESS)
+wipe_test-src	:= wipe_test target $(ASK)
 stale-src	:= stale needle
 
+# What lethectl scan is made of, and nothing that loads BPF programs: make run has to do
+# on machines that build none.
+SCAN_OBJ := $(addprefix $(LIB_O)/lethectl/,$(addsuffix .o,$(addprefix scan_,secret forms cipher \
+	table filter engine stop maps memory registers place symbol session report) \
+	output terminal undo))
+
 # From other rooms.
+residue-search-obj := $(SCAN_OBJ)
 HOSTLINK := $(O)/tests/vm/hostlink.o
 lethe-mainjob-obj := $(HOSTLINK)
 ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
@@ -46,6 +54,7 @@ stale-obj	:= $(SELFTEST_REGISTERS)
 
 # -llethe-malloc before libcrypto: what it allocates in a section is secret too.
 RESIDUE_LIBS := -L$(O)/lib -llethe-malloc -llethe
+residue-search-libs := -L$(O)/lib -llethe -ljson-c
 lethe-mainjob-libs := $(RESIDUE_LIBS) -lcrypto
 ram_test-libs	:= -L$(O)/lib -llethe -pthread
 core_test-libs	:= -L$(O)/lib -llethe
@@ -94,7 +103,9 @@ $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
 $(RESIDUE_O)/peer.o: LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
-$(addprefix $(RESIDUE_O)/,lethe-mainjob ram_test core_test oom_test): $(LIBRARIES)
+$(RESIDUE_O)/search_process.o $(RESIDUE_O)/no_kernel.o: LANG_CFLAGS := -Iuser/lethectl
+
+$(addprefix $(RESIDUE_O)/,lethe-mainjob residue-search ram_test core_test oom_test): $(LIBRARIES)
 
 .SECONDEXPANSION:
 $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
@@ -103,7 +114,7 @@ $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(add
 		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.o,$^) $($*-libs)
 
 # They are run by it.
-$(RESIDUE_O)/tools_test: | $(RESIDUE_TOOLS)
+$(RESIDUE_O)/tools_test $(RESIDUE_O)/process_test $(RESIDUE_O)/wipe_test: | $(RESIDUE_TOOLS)
 
 RESIDUE_TAP := $(RESIDUE_TESTS:$(RESIDUE_O)/%=$(O)/tap/residue-%.tap)
 KERNEL_TAP := $(KERNEL_TESTS:%=$(O)/tap/residue-%.tap)

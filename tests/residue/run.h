@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ask.h"
 #include "lethe.h"
 #include "peer.h"
-#include "process.h"
 
 /* How a run is searched: never both, for ptrace makes copies of its own. */
 enum look {
@@ -19,18 +19,11 @@ enum look {
 	LOOK_RAM,     /* the host searches the guest's whole memory */
 };
 
-struct unreadable {
-	char name[64];
-	uint64_t bytes;
-};
-
-#define MAX_UNREADABLE 16
-
 /* What was found at one stop, both peers together. */
 struct tally {
 	uint64_t copies[NR_SECRETS][NR_WHERE];
 	uint64_t bytes;
-	struct unreadable unreadable[MAX_UNREADABLE];
+	struct unreadable unreadable[ASK_UNREADABLE];
 	unsigned int nr_unreadable;
 	/* With Lethe: what each peer found in its own secret pages. */
 	uint64_t own[NR_SECRETS];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * residue-search: looks for copies of secrets in another process.
+ * residue-search: looks for copies of secrets in another process. It is what lethectl scan
+ * is made of, asked in another way: by needles, so that whoever asks never has a secret,
+ * and by many at once, for which the process is stopped once.
  *
  * Needles come in binary form on stdin (needle.h); lines go to stdout, fields
  * apart by tabs:
@@ -10,12 +12,10 @@
  *	unreadable NAME BYTES		a mapping that refused, in whole or part
  *	searched BYTES MAPPINGS THREADS
  *
- * With -x it runs a program and searches it as it ends: when it says "ending" on
- * stdout, the secrets that the program made can be known, and stdin is read.
- *
  * Exit status: 0 the search was made, whatever it found; 2 it could not be.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -23,183 +23,229 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "needle.h"
+#include "scan.h"
+#include "secret_pages.h"
+#include "where.h"
+
+#define MAX_NEEDLES 16
 
 struct count {
 	unsigned long copies, whole;
-	unsigned int longest;
+	size_t longest;
 };
 
-static struct process process;
-static char names[SEARCH_MAX_NEEDLES][sizeof(((struct needle *)0)->name)];
-static unsigned int nr_names;
-static struct count counts[SEARCH_MAX_NEEDLES][NR_WHERE];
+static struct needle needles[MAX_NEEDLES];
+static struct scan scans[MAX_NEEDLES];
+static size_t nr_needles;
 static bool verbose;
 
-static void found(void *arg, const struct search_copy *copy)
+/* The secret itself, in a pipe: for as long as it takes the scan to read it. -1: none. */
+static int unmasked(const struct needle *needle)
 {
-	enum where where = process_where(&process, copy->address);
-	struct count *count = &counts[copy->needle][where];
-	const struct mapping *mapping;
+	uint8_t *secret = locked_new(NEEDLE_MAX);
+	int ends[2] = { -1, -1 };
+	ssize_t n = -1;
 
-	(void)arg;
-	count->copies++;
-	count->whole += copy->whole;
-	if (copy->length > count->longest)
-		count->longest = copy->length;
-	if (!verbose)
-		return;
-	mapping = process_mapping(&process, copy->address);
-	fprintf(stderr, "%s: %u bytes at %#" PRIx64 " (%s) of %s\n", names[copy->needle],
-		copy->length, mapping ? copy->address : copy->address - REGISTER_ADDRESS,
-		where_names[where], mapping ? mapping->name : "registers");
+	if (secret && !pipe2(ends, O_CLOEXEC)) {
+		for (uint32_t i = 0; i < needle->length; i++)
+			secret[i] = needle->masked[i] ^ needle->mask[i];
+		n = write(ends[1], secret, needle->length);
+		close(ends[1]);
+	}
+	if (secret)
+		locked_free(secret, NEEDLE_MAX);
+	if (n == (ssize_t)needle->length)
+		return ends[0];
+	fprintf(stderr, "residue-search: needle %s: %s\n", needle->name, strerror(errno));
+	close(ends[0]);
+	return -1;
 }
 
-static int read_needles(struct search *search)
+static int read_needles(void)
 {
 	struct needle needle;
-	const char *why;
-	int err;
+	int err, fd;
 
 	while ((err = needle_read(STDIN_FILENO, &needle)) > 0) {
-		if (search_add(search, &needle, &why)) {
-			fprintf(stderr, "residue-search: needle %.*s %s\n",
-				(int)sizeof(needle.name), needle.name, why);
-			return -EINVAL;
+		if (nr_needles == MAX_NEEDLES) {
+			fprintf(stderr, "residue-search: more than %d needles\n",
+				MAX_NEEDLES);
+			return -1;
 		}
-		memcpy(names[nr_names++], needle.name, sizeof(needle.name));
+		fd = unmasked(&needle);
+		if (fd < 0)
+			return -1;
+		needles[nr_needles] = needle;
+		err = scan_open(&scans[nr_needles++], fd, NEEDLE_MIN,
+				(1U << NR_FORMS) - 1);
+		close(fd);
+		if (err) {
+			fprintf(stderr, "residue-search: needle %s is refused\n",
+				needle.name);
+			return -1;
+		}
 	}
 	if (err)
 		fprintf(stderr, "residue-search: reading needles: %s\n", strerror(-err));
-	else if (!nr_names)
+	else if (!nr_needles)
 		fprintf(stderr, "residue-search: no needles on stdin\n");
-	return err ?: nr_names ? 0 : -EINVAL;
+	return err || !nr_needles ? -1 : 0;
 }
 
-static void print_needle(unsigned int n)
+static enum where where(const struct finding *finding, const struct secret_pages *pages)
 {
+	const struct place *place = &finding->place;
+
+	if (!place->map)
+		return WHERE_REGISTER;
+	if (place->map->kind == KIND_SECRET || secret_pages_have(pages, place->address))
+		return WHERE_SECRET;
+	if (place->map->kind == KIND_STACK || place->tid)
+		return WHERE_STACK;
+	if (place->map->kind == KIND_HEAP)
+		return WHERE_HEAP;
+	return place->map->file != SIZE_MAX ? WHERE_LIBRARY : WHERE_ANONYMOUS;
+}
+
+static void print_needle(const struct needle *needle, const struct scan *scan,
+			 const struct secret_pages *pages)
+{
+	struct count counts[NR_WHERE] = { 0 };
 	bool any = false;
 
-	for (int where = 0; where < NR_WHERE; where++) {
-		const struct count *count = &counts[n][where];
+	for (size_t i = 0; i < scan->nr_findings; i++) {
+		const struct finding *finding = &scan->findings[i];
+		struct count *count = &counts[where(finding, pages)];
+		size_t says = run_says(scan, &finding->run);
 
-		if (!count->copies)
+		count->copies++;
+		count->whole += run_whole(&finding->run);
+		if (says > count->longest)
+			count->longest = says;
+		if (verbose)
+			fprintf(stderr, "%s: %zu bytes at %#" PRIx64 " (%s), %s: %s\n",
+				needle->name, says, finding->place.address,
+				where_names[where(finding, pages)],
+				finding->run.pattern->what, finding->place.where);
+	}
+	for (int i = 0; i < NR_WHERE; i++) {
+		if (!counts[i].copies)
 			continue;
 		any = true;
-		printf("found\t%s\t%s\t%lu\t%u\t%lu\n", names[n], where_names[where],
-		       count->copies, count->longest, count->whole);
+		printf("found\t%s\t%s\t%lu\t%zu\t%lu\n", needle->name, where_names[i],
+		       counts[i].copies, counts[i].longest, counts[i].whole);
 	}
 	if (!any)
-		printf("found\t%s\tnowhere\t0\t0\t0\n", names[n]);
+		printf("found\t%s\tnowhere\t0\t0\t0\n", needle->name);
 }
 
-static int print_report(const struct search *search)
+static void print_maps(const struct scan *scan)
 {
-	for (unsigned int n = 0; n < nr_names; n++)
-		print_needle(n);
-	for (size_t i = 0; i < process.nr_mappings; i++) {
-		const struct mapping *mapping = &process.mappings[i];
+	uint64_t bytes = scan->registers;
+	size_t searched = 0;
 
-		if (mapping->refused)
-			printf("unreadable\t%s\t%" PRIu64 "\n",
-			       mapping->name[0] ? mapping->name : "[anonymous]",
-			       mapping->refused);
+	for (size_t i = 0; i < scan->maps.nr; i++) {
+		const struct map *map = &scan->maps.map[i];
+		const char *name = *map->name ? map->name : "[anonymous]";
+		size_t length = strlen(name);
+		static const char deleted[] = " (deleted)";
+
+		searched += map->searched > 0;
+		bytes += map->searched;
+		if (!map->refused)
+			continue;
+		if (length >= strlen(deleted) &&
+		    !strcmp(name + length - strlen(deleted), deleted))
+			length -= strlen(deleted);
+		printf("unreadable\t%.*s\t%" PRIu64 "\n", (int)length, name,
+		       map->refused);
 	}
-	printf("searched\t%" PRIu64 "\t%zu\t%zu\n", search_bytes(search),
-	       process.searched_mappings, process.nr_threads);
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "residue-search: cannot write the result\n");
-		return 2;
-	}
-	return 0;
+	printf("searched\t%" PRIu64 "\t%zu\t%zu\n", bytes, searched, scan->nr_threads);
 }
 
-/* Stopped, and the needles are known. */
-static int begin(pid_t pid, char **argv, struct search *search)
+/* All of it, or none. */
+static int search(struct scan *scan, const struct stopped *stopped)
 {
 	char why[512];
 	int err;
 
-	if (!argv) {
-		err = read_needles(search);
-		if (err)
-			return err;
-		err = process_attach(&process, pid, why, sizeof(why));
-	} else {
-		err = process_run_to_exit(&process, argv, why, sizeof(why));
-	}
-	if (err) {
+	scan->stopped = *stopped;
+	err = scan_stopped(scan, why, sizeof(why));
+	/* The threads are whose they were. */
+	scan->stopped = (struct stopped){ 0 };
+	if (err)
 		fprintf(stderr, "residue-search: %s\n", why);
-		return err;
-	}
-	if (!argv)
-		return 0;
-	puts("ending");
-	fflush(stdout);
-	return read_needles(search);
-}
-
-static int search_process(pid_t pid, char **argv, struct search *search)
-{
-	int err, status = 2;
-
-	err = begin(pid, argv, search);
-	if (err)
-		goto out;
-	pid = process.pid;
-	err = process_search(&process, search);
-	if (err)
-		fprintf(stderr, "residue-search: process %d: %s\n", (int)pid,
-			err == -ESRCH ? "ended while it was searched" : strerror(-err));
+	else if (scan->gone)
+		fprintf(stderr, "residue-search: the process went away\n");
+	else if (stopped->not_stopped)
+		fprintf(stderr, "residue-search: not all of its threads stopped\n");
+	else if (scan->nr_found != scan->nr_findings)
+		fprintf(stderr, "residue-search: more copies than are counted: %zu\n",
+			scan->nr_found);
 	else
-		status = print_report(search);
-out:
-	process_detach(&process);
-	return status;
+		return 0;
+	return -1;
 }
 
-static int usage(void)
+static int search_all(pid_t pid)
 {
-	fprintf(stderr, "usage: residue-search [-v] PID < needles\n"
-			"       residue-search [-v] -x PROGRAM [ARGUMENT...] < needles\n"
-			"  -v  also say on stderr where each copy lies\n"
-			"  -x  run PROGRAM, and search it as it ends\n");
-	return 2;
+	struct stopped stopped;
+	struct secret_pages pages = { 0 };
+	char why[512];
+	int err = stop_process(&stopped, pid, why, sizeof(why));
+
+	if (err)
+		fprintf(stderr, "residue-search: %s\n", why);
+	for (size_t i = 0; !err && i < nr_needles; i++)
+		err = search(&scans[i], &stopped);
+	if (!err)
+		err = secret_pages_read(&pages, pid);
+	stopped_let_go(&stopped);
+	for (size_t i = 0; !err && i < nr_needles; i++)
+		print_needle(&needles[i], &scans[i], &pages);
+	if (!err)
+		print_maps(&scans[0]);
+	free(pages.range);
+	if (err)
+		return -1;
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "residue-search: cannot write the result\n");
+		return -1;
+	}
+	return 0;
+}
+
+static pid_t process_number(const char *text)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	return errno || *end || end == text || pid < 1 || pid > INT_MAX ? -1 : (pid_t)pid;
 }
 
 int main(int argc, char **argv)
 {
-	bool to_exit = false;
-	struct search *search;
-	char *end = NULL;
-	long pid = 0;
-	int status, option;
+	pid_t pid = -1;
+	int err;
 
-	while ((option = getopt(argc, argv, "+vx")) > 0) {
-		if (option == '?')
-			return usage();
-		verbose |= option == 'v';
-		to_exit |= option == 'x';
-	}
-	argv += optind;
-	if (!*argv || (!to_exit && argv[1]))
-		return usage();
-	if (!to_exit) {
-		errno = 0;
-		pid = strtol(*argv, &end, 10);
-		if (end == *argv || *end || errno || pid <= 0 || pid > INT_MAX)
-			return usage();
+	verbose = argc == 3 && !strcmp(argv[1], "-v");
+	if (argc == 2 + verbose)
+		pid = process_number(argv[1 + verbose]);
+	if (pid < 0) {
+		fprintf(stderr, "usage: residue-search [-v] PID < needles\n");
+		return 2;
 	}
 	if (pid == getpid()) {
 		fprintf(stderr, "residue-search: a process cannot search itself\n");
 		return 2;
 	}
-	search = search_new(found, NULL);
-	if (!search) {
-		fprintf(stderr, "residue-search: %s\n", strerror(errno));
-		return 2;
-	}
-	status = search_process(pid, to_exit ? argv : NULL, search);
-	search_free(search);
-	return status;
+	err = read_needles();
+	if (!err)
+		err = search_all(pid);
+	for (size_t i = 0; i < nr_needles; i++)
+		scan_close(&scans[i]);
+	return err ? 2 : 0;
 }

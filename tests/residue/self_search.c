@@ -8,10 +8,12 @@
  * of sight.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "peer.h"
-#include "process.h"
+#include "search.h"
+#include "secret_pages.h"
 
 struct tally {
 	struct note *note;
@@ -25,24 +27,23 @@ static void found(void *arg, const struct search_copy *copy)
 	tally->note->copies[tally->secrets[copy->needle]]++;
 }
 
-static int search_mappings(const struct process *self, struct search *search)
+/* Whole, in place: no page of it is copied to a buffer. */
+static void search_pages(const struct secret_pages *pages, struct search *search)
 {
-	for (size_t i = 0; i < self->nr_mappings; i++) {
-		const struct mapping *mapping = &self->mappings[i];
+	for (size_t i = 0; i < pages->nr; i++) {
+		const struct secret_range *range = &pages->range[i];
 
-		/* Whole, in place: no page of it is copied to a buffer. */
-		if (mapping->where == WHERE_SECRET && mapping->readable)
-			search_feed(search, mapping->start, (const void *)mapping->start,
-				    mapping->end - mapping->start);
+		if (range->readable)
+			search_feed(search, range->start, (const void *)range->start,
+				    range->end - range->start);
 	}
 	search_gap(search);
-	return 0;
 }
 
 int search_secret_pages(const struct needle *needles, const bool *known,
 			struct note *note)
 {
-	struct process self = { .pid = getpid(), .memory = -1, .pagemap = -1 };
+	struct secret_pages pages = { 0 };
 	struct tally tally = { .note = note };
 	struct search *search = search_new(found, &tally);
 	unsigned int n = 0;
@@ -55,12 +56,12 @@ int search_secret_pages(const struct needle *needles, const bool *known,
 		tally.secrets[n++] = i;
 	}
 	if (!err)
-		err = memory_open(&self);
-	if (!err)
-		err = search_mappings(&self, search);
-	if (!err)
+		err = secret_pages_read(&pages, getpid());
+	if (!err) {
+		search_pages(&pages, search);
 		note->bytes = search_bytes(search);
-	memory_close(&self);
+	}
+	free(pages.range);
 	search_free(search);
 	return err;
 }

@@ -128,19 +128,48 @@ def markdown(found):
         yield f'{number}. {clause}'
 
 
-def kind(text):
-    """What of a cell is held true: none or some, not how many; and the note at it."""
-    return re.sub(r'(?<!sup>)\b\d+\b',
-                  lambda digits: 'some' if int(digits[0]) else 'none',
-                  re.sub(r'\d+ to ', '', text.strip()))
+CELL = re.compile(r'(?:(\d+) to )?(\d+|–)([^<]*)((?:<sup>\d+</sup>)*)')
+# What README.md may have of a cell of which this was measured.
+MAY = {'absent': ['absent'], 'none': ['none', 'either'], 'some': ['some', 'either'],
+       'either': ['some', 'either']}
 
 
-def essence(line):
-    """The same of a line."""
-    if not line.startswith('|'):
-        return line
-    name, *cells = line.strip('|').split('|')
-    return [name.strip(), *map(kind, cells)]
+def meaning(text, clauses):
+    """What is held true of a cell: of each of its parts none, some or either, with which
+    option, and why; not how many."""
+    parts = []
+    for part in text.split('; '):
+        match = CELL.fullmatch(part)
+        if not match:
+            return None
+        least, most, option, marks = match.groups()
+        if most == NONE:
+            kind = 'absent'
+        elif int(most):
+            kind = 'either' if least == '0' else 'some'
+        else:
+            kind = 'none'
+        parts.append((kind, option, {clauses.get(number) for number
+                                     in re.findall(r'>(\d+)<', marks)}))
+    return parts
+
+
+def agree(said, measured):
+    """May README.md have this cell?"""
+    if said is None or len(said) != len(measured):
+        return False
+    return all(one in MAY[other] and option == other_option
+               and (why == other_why or (one, other) == ('either', 'none'))
+               for (one, option, why), (other, other_option, other_why)
+               in zip(said, measured))
+
+
+def rows_of(lines):
+    """A table's rows of cells, and its clauses."""
+    clauses = dict(match.groups() for line in lines
+                   if (match := re.fullmatch(r'(\d+)\. (.*)', line)))
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in lines
+            if line.startswith('|')], clauses
 
 
 def between(document):
@@ -166,14 +195,20 @@ def differences(found, document):
     if not where:
         yield f'{document} has no lines {BEGIN} and {END}'
         return
-    said = [line for line in lines[where] if line]
-    measured = [line for line in markdown(found) if line]
-    if len(said) != len(measured):
-        yield f'it has {len(said)} lines between its markers, and not {len(measured)}'
-    for one, other in zip(said, measured):
-        if essence(one) != essence(other):
-            yield f'it has {one}'
-            yield f'and so was measured: {other}'
+    said, notes = rows_of(lines[where])
+    measured, clauses = rows_of(list(markdown(found)))
+    if len(said) != len(measured) or said[:2] != measured[:2]:
+        yield f'it has {len(said)} lines, and not {len(measured)}, or another head'
+        return
+    for mine, other in zip(said[2:], measured[2:]):
+        if mine[:1] != other[:1] or len(mine) != len(other) or not all(
+                agree(meaning(one, notes), meaning(two, clauses))
+                for one, two in zip(mine[1:], other[1:])):
+            yield f'it has {" | ".join(mine)}'
+            yield f'and so was measured: {" | ".join(other)}'
+    text = ''.join(lines[where])
+    yield from (f'no cell has its note {number}' for number in notes
+                if f'<sup>{number}</sup>' not in text)
 
 
 def check(found, faults, document):

@@ -19,9 +19,8 @@
 #include "../selftests/registers.h"
 #include "../selftests/tap.h"
 #include "../vm/hostlink.h"
+#include "ask.h"
 #include "needle.h"
-#include "process.h"
-#include "search.h"
 #include "target.h"
 
 #define PAGE 4096
@@ -110,32 +109,19 @@ static void leave(int to)
 	on_signal_stack(to);
 }
 
-static unsigned int by_ptrace[NR_PLACES];
-
-static void found(void *arg, const struct search_copy *copy)
-{
-	(void)arg;
-	by_ptrace[copy->needle]++;
-}
+static uint64_t by_ptrace[NR_PLACES];
 
 static void search_process(pid_t pid, const struct needle *needles)
 {
-	struct search *search = search_new(found, NULL);
-	struct process process;
-	char why[256];
+	struct answer answer;
+	char why[320];
 
 	memset(by_ptrace, 0, sizeof(by_ptrace));
-	if (!search)
-		tap_bail("no memory");
-	for (int i = 0; i < NR_PLACES; i++)
-		if (search_add(search, &needles[i], NULL))
-			tap_bail("a needle is refused");
-	if (process_attach(&process, pid, why, sizeof(why)))
+	if (ask_searcher(pid, needles, NR_PLACES, &answer, why, sizeof(why)))
 		tap_bail("%s", why);
-	if (process_search(&process, search))
-		tap_bail("the process went away");
-	process_detach(&process);
-	search_free(search);
+	for (int i = 0; i < NR_PLACES; i++)
+		for (int where = 0; where < NR_WHERE; where++)
+			by_ptrace[i] += answer.copies[i][where];
 }
 
 static void test(enum target_whose whose, enum place place)
@@ -161,14 +147,15 @@ static void test(enum target_whose whose, enum place place)
 	for (int i = 0; i < NR_PLACES; i++)
 		others &= i == (int)place || (in_ram[i].copies && by_ptrace[i]);
 	tap_ok(others && !in_ram[place].copies && !by_ptrace[place],
-	       "%s of %s: nothing is left in RAM (%llu), nor to ptrace (%u), of what the others leave",
+	       "%s of %s: nothing is left in RAM (%llu), nor to ptrace (%llu), of what the others leave",
 	       places[place].name, target_names[whose],
-	       (unsigned long long)in_ram[place].copies, by_ptrace[place]);
+	       (unsigned long long)in_ram[place].copies,
+	       (unsigned long long)by_ptrace[place]);
 	for (int i = 0; i < NR_PLACES; i++)
 		if (i != (int)place)
-			tap_note("left for %s: %llu copies in RAM, %u to ptrace",
+			tap_note("left for %s: %llu copies in RAM, %llu to ptrace",
 				 places[i].name, (unsigned long long)in_ram[i].copies,
-				 by_ptrace[i]);
+				 (unsigned long long)by_ptrace[i]);
 }
 
 int main(void)

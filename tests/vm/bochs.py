@@ -15,6 +15,7 @@ The exit status is that of vm.py.
 
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ _BOOT_FILES = ('/usr/lib/ISOLINUX/isolinux.bin',
                '/usr/lib/syslinux/modules/bios/ldlinux.c32')
 
 _CONFIG = '''\
-cpu: model=corei7_haswell_4770, count=1, ips=50000000
+cpu: model={model}, count=1, ips=50000000
 memory: guest={memory}, host={memory}
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
@@ -60,6 +61,9 @@ panic: action=fatal
 error: action=ignore
 info: action=ignore
 '''
+
+# It has AVX. Of what has AVX-512, see bochs_program.py.
+_HASWELL = 'corei7_haswell_4770'
 
 _INIT = '''\
 #!/bin/sh
@@ -80,13 +84,14 @@ def _write_root(path, options):
         made.archive.directory(f'/{place}')
     made.archive.node('/dev/console', 5, 1)
     made.busybox()
-    text = _INIT.format(module=made.bring(options.module),
-                        program=made.bring(options.words[0]))
+    words = [made.bring(word) if made.is_ours(word) else shlex.quote(word)
+             for word in options.words]
+    text = _INIT.format(module=made.bring(options.module), program=' '.join(words))
     made.archive.file('/init', text.encode(), 0o755)
     made.archive.write(path)
 
 
-def _write_iso(directory, options, image):
+def write_iso(directory, options, image):
     """What the firmware boots from."""
     files = directory / 'iso'
     files.mkdir()
@@ -96,7 +101,8 @@ def _write_iso(directory, options, image):
         shutil.copy(name, files)
     (files / 'isolinux.cfg').write_text(
         'default linux\nprompt 0\nlabel linux\nkernel vmlinuz\n'
-        f'append initrd=initrd {_PARAMETERS}\n', encoding='ascii')
+        f'append {" ".join(["initrd=initrd", _PARAMETERS, *options.append])}\n',
+        encoding='ascii')
     subprocess.run(
         ['xorriso', '-as', 'mkisofs', '-quiet', '-o', directory / 'boot.iso',
          '-b', 'isolinux.bin', '-c', 'boot.cat', '-no-emul-boot',
@@ -104,14 +110,15 @@ def _write_iso(directory, options, image):
         check=True, capture_output=True)
 
 
-def _emulate(directory, seconds):
-    """Run Bochs until its debugger has written the memory down; why not, or
-    None. It wants a terminal, and gets one that nobody looks at."""
+def emulate(directory, seconds, model=_HASWELL, dump=True):
+    """Run Bochs until its debugger stops, and has written the memory down, if it
+    is to; why not, or None. It wants a terminal, and gets one that nobody looks at."""
     (directory / 'bochsrc').write_text(
-        _CONFIG.format(memory=_MEMORY_MIB, directory=directory), 'utf-8')
+        _CONFIG.format(memory=_MEMORY_MIB, directory=directory, model=model), 'utf-8')
+    memory = directory / 'memory'
     (directory / 'commands').write_text(
-        f'c\nwritemem "{directory}/memory" {_DIRECT_MAP:#x} {_SEARCHED:#x}\n'
-        'q\n', 'utf-8')
+        'c\n' + f'writemem "{memory}" {_DIRECT_MAP:#x} {_SEARCHED:#x}\n' * dump
+        + 'q\n', 'utf-8')
     ours, theirs = pty.openpty()
     try:
         emulator = subprocess.Popen(
@@ -140,8 +147,7 @@ def _emulate(directory, seconds):
     os.close(ours)
     if late:
         return f'it did not come to the breakpoint within {seconds} s'
-    memory = directory / 'memory'
-    if not memory.exists() or memory.stat().st_size < _SEARCHED:
+    if dump and (not memory.exists() or memory.stat().st_size < _SEARCHED):
         return 'its memory was not written down'
     return None
 
@@ -174,9 +180,9 @@ def judge(options, directory):
     image = kernel.fetch(options.kernel, options.build, vm.say)
     options.module = options.module.replace('{kernel}', image.name)
     begun = time.monotonic()
-    _write_iso(directory, options, image)
+    write_iso(directory, options, image)
     vm.say(f'{options.kernel}: in Bochs')
-    lost = _emulate(directory, options.timeout)
+    lost = emulate(directory, options.timeout)
     log = directory / 'console.log'
     console = log.read_text('utf-8', 'replace').replace('\r', '') \
         if log.exists() else ''

@@ -17,7 +17,7 @@ VM_PROGRAMS := $(VM_O)/link_test
 # Asks the probes: not among VM_PROGRAMS, which need nothing.
 PRESSURE_TEST := $(VM_O)/pressure_test
 
-VM_OBJ	:= vmexit hostlink link_test needle unload_test pressure_test area holder
+VM_OBJ	:= vmexit bochs_stop hostlink link_test needle unload_test pressure_test area holder
 VM_OBJ	:= $(VM_OBJ:%=$(VM_O)/%.o)
 
 $(VM_O)/%.o: tests/vm/%.c
@@ -32,6 +32,11 @@ $(VM_O)/needle.o: tests/residue/needle.c
 
 # Static: it must end the machine whatever else the guest was given.
 $(VM_O)/vmexit: $(VM_O)/vmexit.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
+
+BOCHS_STOP := $(VM_O)/bochs_stop
+$(BOCHS_STOP): $(BOCHS_STOP).o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
 

@@ -144,6 +144,8 @@ int main(int argc, char **argv)
 		tap_bail("no host to search this machine's memory");
 	tap_plan(7);
 	must_load(argv[2]);
+	/* What it began with is given back later, and cannot be read meanwhile. */
+	must_come_to_rest(before, sizeof(before));
 	first = must_sweep();
 	must_load(argv[1]);
 	/* Not sooner: a module's own text, made read-only, splits an entry. */

@@ -17,9 +17,17 @@
 struct options {
 	long pid, fd, minimum;
 	unsigned int forms;
+	bool kernel, no_kernel;
 };
 
-enum { KEY_FORMS = 256, KEY_MINIMUM, KEY_SECRET_FD, KEY_SECRET };
+enum {
+	KEY_FORMS = 256,
+	KEY_KERNEL,
+	KEY_NO_KERNEL,
+	KEY_MINIMUM,
+	KEY_SECRET_FD,
+	KEY_SECRET
+};
 
 static const struct argp_option options[] = {
 	{ "pid", 'p', "PID", 0, "The process to search", 0 },
@@ -28,6 +36,11 @@ static const struct argp_option options[] = {
 	{ "forms", KEY_FORMS, "LIST", 0,
 	  "Only these, with commas between: plain, words, hex, base64, utf16, limbs, aes, sha, chacha",
 	  0 },
+	{ "kernel", KEY_KERNEL, NULL, 0,
+	  "Unknown, and not clean, if the kernel's copies of registers cannot be searched",
+	  0 },
+	{ "no-kernel", KEY_NO_KERNEL, NULL, 0,
+	  "Leave out the kernel's copies of registers", 0 },
 	{ "minimum", KEY_MINIMUM, "BYTES", 0,
 	  "How much of the secret in a row counts; 8, which is the least", 0 },
 	{ "secret", KEY_SECRET, "SECRET", OPTION_HIDDEN, NULL, 0 },
@@ -82,6 +95,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_FORMS:
 		given->forms = forms(state, arg);
 		break;
+	case KEY_KERNEL:
+		given->kernel = true;
+		break;
+	case KEY_NO_KERNEL:
+		given->no_kernel = true;
+		break;
 	case KEY_MINIMUM:
 		given->minimum = number(state, "minimum", arg, SCAN_MIN);
 		break;
@@ -97,6 +116,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (given->fd < 0)
 			argp_error(state,
 				   "which secret? --secret-fd FD, and FD open: 3<FILE");
+		if (given->kernel && given->no_kernel)
+			argp_error(state, "--kernel and --no-kernel: which of the two?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -116,6 +137,8 @@ static int run_scan(struct scan *scan, const struct options *given)
 	status = scan_open(scan, (int)given->fd, (size_t)given->minimum, given->forms);
 	if (status)
 		return status;
+	scan->kernel.required = given->kernel;
+	scan->kernel.off = given->no_kernel;
 	if (scan_process(scan, pid, why, sizeof(why)))
 		return output_error("%s", why);
 	return report(scan);
@@ -129,7 +152,9 @@ int scan_verb(int argc, char **argv)
 		.doc = "Stop a process, and search all of its memory and registers for a secret, in every form that it may have there.\v"
 		       "The exit status is 0 if it is nowhere, 1 if it was found, whole or 8 bytes of it in a row, and 2 if that could not be told.",
 	};
-	struct options given = { -1, -1, SCAN_MIN, (1U << NR_FORMS) - 1 };
+	struct options given = {
+		.pid = -1, .fd = -1, .minimum = SCAN_MIN, .forms = (1U << NR_FORMS) - 1
+	};
 	struct scan scan = { .memory = -1, .pagemap = -1 };
 	int status;
 

@@ -12,6 +12,7 @@
  *	scan_maps.c	what is mapped there
  *	scan_memory.c	all of it, to the engine
  *	scan_registers.c	the same of registers
+ *	scan_kernel.c	what the kernel keeps of those besides
  *	scan_place.c	where an address lies
  *	scan_symbol.c	the same, in the file that is mapped there
  *	scan_file.c	a file, instead of a process
@@ -181,13 +182,14 @@ enum kind {
 /*
  * @io: of a device, which is not even read; @device: that, or frames that are no pages
  * @huge: of hugetlbfs, where reading what is not there would take a page for it
+ * @faults: what is not there is the process's to bring (userfaultfd), and it is stopped
  * @file: the map before it, of the file whose .bss this may be; SIZE_MAX: none
  */
 struct map {
 	uint64_t start, end, offset;
 	uint64_t inode;
 	char rights[5];
-	bool io, device, huge, populated;
+	bool io, device, huge, faults, populated;
 	enum kind kind;
 	uint64_t searched, refused;
 	uint64_t refused_at;
@@ -225,8 +227,10 @@ struct place {
 	uint64_t address, offset;
 	const struct map *map;
 	pid_t tid;
-	/* "memory", "register", "thread name", "auxiliary vector" */
+	/* "memory", "register", "thread name", "auxiliary vector", "kernel" */
 	char kind[24];
+	/* In the kernel: "stale", "dead", "in use"; else NULL. */
+	const char *state;
 	char where[256];
 	char symbol[128];
 };
@@ -246,9 +250,32 @@ struct finding {
 };
 
 /**
+ * struct kernel_copies - what the kernel keeps of the threads, as far as it was searched
+ * @off, @required: leave it out; or without it nothing is clean. For who calls, after
+ *	scan_open()
+ * @why: why it was not searched; "" where it was
+ * @searched: bytes of XSAVE areas and kernel stacks
+ * @live: runs that are the thread's registers as they are now: found as such, and
+ *	told and counted there alone
+ * @left_out: of the words of the table, those that there is no room for
+ * @unread: threads of which not all could be read, or not all that was found told
+ * @asked: a thread's, while that goes to the engine
+ */
+struct kernel_copies {
+	bool off, required, tried;
+	char why[160];
+	uint64_t searched;
+	size_t live, left_out, unread;
+	struct words_probe *probe;
+	const struct words_answer *asked;
+	bool asked_stopped;
+};
+
+/**
  * struct scan - all of one
  * @register_place: what is being fed to the engine, if it is no memory
  * @findings: the first FINDINGS_MAX; @nr_found is how many there are
+ * @count, @longest: of all, by form: how many, and how much of the secret the longest says
  * @gone: it ended while it was searched
  */
 struct scan {
@@ -267,8 +294,10 @@ struct scan {
 	struct place *register_place;
 	struct finding *findings;
 	size_t nr_findings, nr_found, nr_whole, nr_threads;
+	size_t count[NR_FORMS], longest[NR_FORMS];
 	unsigned long long stopped_ns;
 	uint64_t registers;
+	struct kernel_copies kernel;
 	bool gone;
 	int undo;
 };
@@ -276,6 +305,22 @@ struct scan {
 #define FINDINGS_MAX 4096
 #define SCAN_BUFFER (256 * 1024)
 #define SCAN_ROOM (ENGINE_BEFORE + SCAN_BUFFER + ENGINE_AFTER)
+
+/* Where no process has memory: what has no address of its own is at this one. */
+#define NO_ADDRESS (1ULL << 63)
+
+/*
+ * scan_kernel.c: what the kernel has of the stopped threads, into the same findings. 0 or
+ * -errno; where it may not be looked at, scan->kernel.why.
+ */
+int kernel_scan(struct scan *scan);
+/* Makes ready for it, once; kernel_scan() does it too, while the threads are stopped. */
+void kernel_open(struct scan *scan);
+/* Of a run at @offset in what is fed, where it is; false: it counts as live alone. */
+bool kernel_place(struct scan *scan, uint64_t offset, struct place *place);
+/* Also in a signal handler. */
+void kernel_wipe(struct scan *scan);
+void kernel_close(struct scan *scan);
 
 /* scan_memory.c, scan_registers.c: 0, or -ESRCH when the process went away, or -errno. */
 int memory_scan(struct scan *scan);

@@ -74,6 +74,7 @@ static void detail(const char *line, struct map *map)
 		map->io = strstr(line, " io");
 		map->device = map->io || strstr(line, " pf");
 		map->huge = strstr(line, " ht");
+		map->faults = strstr(line, " um") || strstr(line, " ui");
 	}
 }
 

@@ -56,20 +56,6 @@ ssize_t memory_read(const struct scan *scan, uint64_t address, void *to, size_t 
 	return n < 0 ? -errno : n ? n : -ESRCH;
 }
 
-int memory_peek(void *arg, uint64_t address)
-{
-	struct scan *scan = arg;
-	uint64_t page = address & ~(PAGE - 1);
-
-	if (page != scan->peeked_at) {
-		scan->peeked_at = 0;
-		if (memory_read(scan, page, scan->peeked, PAGE) != (ssize_t)PAGE)
-			return -1;
-		scan->peeked_at = page;
-	}
-	return scan->peeked[address - page];
-}
-
 /* The next range of pages in [@from, @end) that there are; false: none. */
 static bool populated(const struct scan *scan, uint64_t from, uint64_t end,
 		      uint64_t *range_start, uint64_t *range_end)
@@ -118,6 +104,31 @@ static bool populated(const struct scan *scan, uint64_t from, uint64_t end,
 	}
 	*range_end = end;
 	return in;
+}
+
+/* To read a huge page that is not there would take one for it; others, wait for ever. */
+static bool leave_it(const struct scan *scan, uint64_t page)
+{
+	const struct map *map = maps_find(&scan->maps, page);
+	uint64_t start, end;
+
+	return map && (map->huge || map->faults) &&
+	       !populated(scan, page, page + PAGE, &start, &end);
+}
+
+int memory_peek(void *arg, uint64_t address)
+{
+	struct scan *scan = arg;
+	uint64_t page = address & ~(PAGE - 1);
+
+	if (page != scan->peeked_at) {
+		scan->peeked_at = 0;
+		if (leave_it(scan, page) ||
+		    memory_read(scan, page, scan->peeked, PAGE) != (ssize_t)PAGE)
+			return -1;
+		scan->peeked_at = page;
+	}
+	return scan->peeked[address - page];
 }
 
 static void refuse(struct map *map, uint64_t address, uint64_t length, int why)
@@ -252,6 +263,51 @@ static int feed_file(struct scan *scan, struct map *map)
 	return err ? err : feed(scan, map, at, map->end);
 }
 
+/* What is in the file and in no page table: it is not read through the process. */
+static void feed_gap(struct scan *scan, struct map *map, int fd, uint64_t from,
+		     uint64_t end)
+{
+	uint8_t *buffer = scan->buffer + ENGINE_BEFORE;
+	uint64_t length;
+	ssize_t n = 0;
+
+	for (; from < end; from += (uint64_t)n) {
+		length = end - from < SCAN_BUFFER ? end - from : SCAN_BUFFER;
+		n = pread(fd, buffer, length, (off_t)(from - map->start + map->offset));
+		if (n <= 0)
+			break;
+		engine_feed(scan->engine, from, buffer, (size_t)n);
+		map->searched += (uint64_t)n;
+	}
+	if (n < 0)
+		refuse(map, from, end - from, errno);
+}
+
+/*
+ * What is not there is not to be read through the process: of hugetlbfs that would take a
+ * page for it, of few, and with userfaultfd(2) wait for who is stopped. But read(2) of the
+ * file does neither. Private and without a name it is nobody else's.
+ */
+static int feed_gaps(struct scan *scan, struct map *map)
+{
+	bool own = map->rights[3] == 'p' && !strncmp(map->name, "/anon_hugepage", 14);
+	uint64_t from = map->start, range_start, range_end;
+	int fd = own ? -1 : open_file(scan, map), err = 0;
+
+	for (; !err && from < map->end; from = range_end) {
+		if (!populated(scan, from, map->end, &range_start, &range_end))
+			range_start = range_end = map->end;
+		if (fd >= 0)
+			feed_gap(scan, map, fd, from, range_start);
+		else if (!own && range_start > from)
+			refuse(map, from, range_start - from, EACCES);
+		err = feed(scan, map, range_start, range_end);
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 int memory_scan(struct scan *scan)
 {
 	size_t i;
@@ -265,7 +321,9 @@ int memory_scan(struct scan *scan)
 		/* To read a device can make it do something. */
 		if (map->io)
 			refuse(map, map->start, map->end - map->start, EFAULT);
-		else if (map->kind == KIND_FILE && !map->huge)
+		else if (map->huge || (map->faults && map->kind == KIND_FILE))
+			err = feed_gaps(scan, map);
+		else if (map->kind == KIND_FILE)
 			err = feed_file(scan, map);
 		else if (map->kind == KIND_SECRET || map->kind == KIND_DEVICE ||
 			 !strcmp(map->name, "[vdso]"))

@@ -19,8 +19,6 @@
 #include "output.h"
 #include "scan.h"
 
-/* Where no process has memory; one name each 4 KiB apart. */
-#define REGISTER_ADDRESS (1ULL << 63)
 /* AMX's tiles make an area of 11 KiB; room for what is to come. */
 #define AREA (64 * 1024)
 
@@ -41,7 +39,8 @@ static struct part component(unsigned int number, size_t length)
 	if (!asked[number] && __get_cpuid_count(0xd, number, &size, &offset, &c, &d))
 		known[number] = (struct part){ offset, size };
 	asked[number] = true;
-	if (known[number].offset + known[number].length > length)
+	/* Those of the supervisor have no place in what ptrace(2) shows. */
+	if (!known[number].offset || known[number].offset + known[number].length > length)
 		return (struct part){ 0, 0 };
 	return known[number];
 }
@@ -55,7 +54,7 @@ static void feed(struct scan *scan, const struct thread *thread, const char *nam
 	snprintf(place.where, sizeof(place.where), "%s", name);
 	memcpy(buffer, from, length);
 	scan->register_place = &place;
-	engine_feed_alone(scan->engine, REGISTER_ADDRESS, buffer, length);
+	engine_feed_alone(scan->engine, NO_ADDRESS, buffer, length);
 	scan->register_place = NULL;
 	scan->registers += length;
 }
@@ -196,7 +195,7 @@ static void named(struct scan *scan, const struct thread *thread)
 		return;
 	snprintf(place.where, sizeof(place.where), "its name, which the kernel keeps");
 	scan->register_place = &place;
-	engine_feed_alone(scan->engine, REGISTER_ADDRESS, buffer, (size_t)n);
+	engine_feed_alone(scan->engine, NO_ADDRESS, buffer, (size_t)n);
 	scan->register_place = NULL;
 }
 

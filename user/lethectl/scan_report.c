@@ -54,6 +54,10 @@ void report_finding(const struct scan *scan, struct json_object *list,
 	member_text(object, "place", place->where);
 	if (place->tid)
 		member_number(object, "thread", (unsigned long long)place->tid);
+	if (place->state) {
+		member_text(object, "state", place->state);
+		member_number(object, "offset", place->offset);
+	}
 	if (!place->map)
 		return;
 	member_number(object, "address", place->address);
@@ -84,31 +88,24 @@ static void findings(const struct scan *scan)
 /* The longest run of each form there is one of. */
 static void longest(const struct scan *scan)
 {
-	size_t best[NR_FORMS] = { 0 }, count[NR_FORMS] = { 0 }, i;
 	struct json_object *list = NULL, *object;
+	size_t i;
 
-	for (i = 0; i < scan->nr_findings; i++) {
-		const struct run *run = &scan->findings[i].run;
-		size_t says = run_says(scan, run);
-
-		count[run->pattern->form]++;
-		if (says > best[run->pattern->form])
-			best[run->pattern->form] = says;
-	}
 	if (output_object())
 		list = member_list(output_object(), "forms");
 	for (i = 0; i < NR_FORMS; i++) {
-		if (!count[i])
+		if (!scan->count[i])
 			continue;
 		if (!list) {
 			say("%s: %zu, the longest run says %zu of %zu bytes",
-			    form_names[i], count[i], best[i], scan->secret_length);
+			    form_names[i], scan->count[i], scan->longest[i],
+			    scan->secret_length);
 			continue;
 		}
 		object = list_object(list);
 		member_text(object, "form", form_names[i]);
-		member_number(object, "count", count[i]);
-		member_number(object, "longest", best[i]);
+		member_number(object, "count", scan->count[i]);
+		member_number(object, "longest", scan->longest[i]);
 	}
 }
 
@@ -196,14 +193,47 @@ static void searched(const struct scan *scan)
 	member_number(object, "found_whole", scan->nr_whole);
 }
 
+/* What the kernel keeps, as far as it was looked at; false: not as far as was asked. */
+static bool in_kernel(const struct scan *scan)
+{
+	const struct kernel_copies *kernel = &scan->kernel;
+	struct json_object *object = output_object();
+
+	if (kernel->off)
+		return true;
+	if (object) {
+		object = member_object(object, "kernel");
+		member_number(object, "searched_bytes", kernel->searched);
+		member_number(object, "live", kernel->live);
+		member_number(object, "words_left_out", kernel->left_out);
+		member_text(object, "why_not", *kernel->why ? kernel->why : NULL);
+	}
+	if (*kernel->why)
+		output_note("the kernel's copies of registers were not searched: %s",
+			    kernel->why);
+	else
+		say("searched %llu KiB that the kernel keeps of their registers",
+		    (unsigned long long)kernel->searched / 1024);
+	if (kernel->left_out)
+		output_note(
+			"of the kernel's copies, %zu words in later forms were not looked for: the secret is too long for all. Give fewer --forms, or a part of it",
+			kernel->left_out);
+	if (kernel->unread)
+		output_note("of %zu thread%s the kernel's copies could not be read whole",
+			    kernel->unread, kernel->unread == 1 ? "" : "s");
+	return !kernel->required || !(*kernel->why || kernel->left_out || kernel->unread);
+}
+
 int report(struct scan *scan)
 {
+	bool kernel;
 	size_t hides;
 
 	findings(scan);
 	longest(scan);
 	hides = all_refused(scan);
 	searched(scan);
+	kernel = in_kernel(scan);
 	if (scan->stopped.not_stopped)
 		output_note(
 			"%zu thread%s did not stop, and the registers there are unknown: it waits for a child of vfork(2), or for a device",
@@ -220,7 +250,7 @@ int report(struct scan *scan)
 	}
 	if (scan->gone)
 		return STATUS_UNKNOWN;
-	if (hides || scan->stopped.not_stopped) {
+	if (hides || scan->stopped.not_stopped || !kernel) {
 		say("%sunknown%s: nothing was found in what could be read", colour(WARN),
 		    colour(PLAIN));
 		return STATUS_UNKNOWN;

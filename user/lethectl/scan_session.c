@@ -19,24 +19,32 @@
 
 static void found(void *arg, const struct run *run)
 {
+	size_t says = run_says(arg, run);
 	struct scan *scan = arg;
-	struct finding *finding = &scan->findings[scan->nr_findings];
+	struct place place;
 
+	if (scan->register_place)
+		place = *scan->register_place;
+	if (scan->kernel.asked && !kernel_place(scan, run->address - NO_ADDRESS, &place))
+		return;
 	scan->nr_found++;
 	scan->nr_whole += run_whole(run);
+	scan->count[run->pattern->form]++;
+	if (says > scan->longest[run->pattern->form])
+		scan->longest[run->pattern->form] = says;
 	if (scan->nr_findings == FINDINGS_MAX)
 		return;
-	scan->nr_findings++;
-	finding->run = *run;
-	if (scan->register_place)
-		finding->place = *scan->register_place;
-	else
-		place_find(scan, run->address, &finding->place);
+	if (!scan->register_place)
+		place_find(scan, run->address, &place);
+	scan->findings[scan->nr_findings++] = (struct finding){ *run, place };
 }
 
-static void wipe(void *table)
+static void wipe(void *arg)
 {
-	table_wipe(table);
+	struct scan *scan = arg;
+
+	table_wipe(scan->table);
+	kernel_wipe(scan);
 }
 
 /* The secret into the table, and nothing else left of it. 0 or an exit status. */
@@ -60,7 +68,7 @@ static int prepare(struct scan *scan, int fd, size_t minimum, unsigned int forms
 	if (!scan->table) {
 		err = -errno;
 	} else {
-		scan->undo = undo_push(wipe, scan->table);
+		scan->undo = undo_push(wipe, scan);
 		err = forms_add(scan->table, forms, secret, scan->secret_length);
 		if (!err)
 			err = cipher_forms_add(scan->table, forms, secret,
@@ -139,7 +147,10 @@ void scan_forget(struct scan *scan)
 	scan->memory = scan->pagemap = -1;
 	scan->layout = (struct start_layout){ 0 };
 	scan->nr_findings = scan->nr_found = scan->nr_whole = 0;
-	scan->registers = 0;
+	memset(scan->count, 0, sizeof(scan->count));
+	memset(scan->longest, 0, sizeof(scan->longest));
+	scan->registers = scan->kernel.searched = 0;
+	scan->kernel.live = scan->kernel.unread = 0;
 	scan->gone = false;
 }
 
@@ -165,6 +176,8 @@ int scan_stopped(struct scan *scan, char *why, size_t room)
 	layout_read(scan);
 	err = registers_scan(scan);
 	if (!err)
+		err = kernel_scan(scan);
+	if (!err)
 		err = memory_scan(scan);
 	/* Killed, it goes even now; what was read last may have been nothing. */
 	if (!err && !process_lives(&scan->stopped))
@@ -180,8 +193,10 @@ int scan_stopped(struct scan *scan, char *why, size_t room)
 
 int scan_process(struct scan *scan, pid_t pid, char *why, size_t room)
 {
-	int err = stop_process(&scan->stopped, pid, why, room);
+	int err;
 
+	kernel_open(scan);
+	err = stop_process(&scan->stopped, pid, why, room);
 	if (!err)
 		err = scan_stopped(scan, why, room);
 	stopped_let_go(&scan->stopped);
@@ -196,6 +211,7 @@ void scan_close(struct scan *scan)
 	if (scan->table)
 		undo_forget(scan->undo);
 	table_free(scan->table);
+	kernel_close(scan);
 	if (scan->buffer)
 		locked_free(scan->buffer, SCAN_ROOM);
 	if (scan->peeked)

@@ -336,6 +336,8 @@ static int run(struct verify *verify)
 				   verify->asked.minimum, verify->asked.forms);
 		if (status)
 			return status;
+		/* To stop a thread puts its registers there: what is found would be ours. */
+		verify->scan.kernel.off = true;
 		verify->ready = true;
 	}
 	verify->signals = take_signals();

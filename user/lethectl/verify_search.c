@@ -43,6 +43,7 @@ static void ready(struct verify *verify)
 	} else if (st.st_size) {
 		status = scan_open(&verify->scan, fd, verify->asked.minimum,
 				   verify->asked.forms);
+		verify->scan.kernel.off = true;
 		verify->ready = !status;
 		verify->failed = status;
 	}

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Go's peers, built with the Go that tests/bench/go.py fetches.
 
-	O=build build_go.py fetch|have SOURCE PROGRAM [ARCHIVE]
+	O=build build_go.py fetch|have newest|MINOR SOURCE PROGRAM [ARCHIVE]
 
-With an archive, which C in Go is linked with, by the system's own compiler. Where
-there is no Go, and it cannot be fetched, or shall not be, PROGRAM.missing says so, and
-the table of peers goes without.
+With Debian's newest Go, or its 1.MINOR. With an archive, which C in Go is linked with,
+by the system's own compiler. Where there is no Go, and it cannot be fetched, or shall
+not be, PROGRAM.missing says so, and the table of peers goes without.
 """
 
 import os
@@ -29,21 +29,21 @@ def with_c(archive):
             'CGO_LDFLAGS': f'{Path(archive).resolve()} -lcrypto -lpthread -Wl,-z,now'}
 
 
-def goroot(fetch):
+def goroot(fetch, minor):
     """Where Go is."""
     place = Path(os.environ.get('O', 'build'))
-    if fetch == 'have' and not (place / 'vm/go/root').exists():
+    if fetch == 'have' and not (go.place_of(place, minor) / 'root').exists():
         raise go.DebianError('Go was not fetched (make residue-peers)')
-    return go.goroot(place)
+    return go.goroot(place, minor)
 
 
-def main(fetch, source, program, archive=None):
+def main(fetch, version, source, program, archive=None):
     """Build; or, where there is no Go, say why not."""
     place = Path(os.environ.get('O', 'build'))
     note = Path(f'{program}.missing')
     note.unlink(missing_ok=True)
     try:
-        root = goroot(fetch)
+        root = goroot(fetch, None if version == 'newest' else version)
     except go.DebianError as error:
         Path(program).unlink(missing_ok=True)
         note.write_text(f'{error}\n', encoding='utf-8')

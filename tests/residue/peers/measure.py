@@ -2,22 +2,27 @@
 """Measuring the cells of the table of peers, each by the same searcher.
 
 A cell is one process: it takes a new secret, does the row's work under the peer's
-protection, and stands still right after it, while residue-search attaches. Counted
-are copies of the secret, of its hex text and of its AES round keys, runs of 8 bytes
-or more, in all of its memory and in its threads' registers.
+protection, and stands still right after it, while lethectl scan attaches. Counted are
+copies of the secret, in whichever of its forms, runs of 8 bytes or more, in all of its
+memory and in its threads' registers.
 """
 
 import os
+import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from searcher import Unsearched, count, fresh  # pylint: disable=C0413
+
 BUILD = Path(os.environ.get('O', 'build'))
+LETHECTL = BUILD / 'bin/lethectl'
 RESIDUE = BUILD / 'tests/residue'
 PLACE = RESIDUE / 'peers'
 
 CANNOT_BE_ASKED = 77
-SECRET_SIZE = 32
 # The number of the system call in which a program waits for its search.
 PAUSE = '34'
 # A thousand times what it takes.
@@ -32,21 +37,24 @@ PEERS = [
     ('libgcrypt', 'libgcrypt', 'nothing'),
     ('gcc', 'gcc', 'nothing'),
     ('memfd_secret', '`memfd_secret`', 'nothing'),
+    ('go26', 'Go 1.26', 'go26-nothing'),
+    ('go26-gc', 'Go 1.26, GC', 'go26-nothing'),
     ('go', 'Go 1.27', 'go-nothing'),
-    ('go-gc', 'Go, GC', 'go-nothing'),
+    ('go-gc', 'Go 1.27, GC', 'go-nothing'),
     ('go-c', 'C in Go', 'nothing'),
     ('lethe', 'Lethe', 'nothing'),
 ]
-# The Go that the table is of: another may leave residue in other places.
-GO_VERSION = 'go1.27'
-# Measured, and no column of the table: the control of Go's; and Lethe on pages that the
+# The Go that the columns are of: another may leave residue in other places.
+GO_VERSIONS = {'go26': 'go1.26', 'go': 'go1.27'}
+# Measured, and no column of the table: the controls of Go's; and Lethe on pages that the
 # searcher can read, for what is there and only out of sight otherwise.
-CONTROLS = [('go-nothing', 'Go, nothing done', None),
+CONTROLS = [('go26-nothing', 'Go 1.26, nothing done', None),
+            ('go-nothing', 'Go 1.27, nothing done', None),
             ('lethe-mlock', 'Lethe on mlock', None)]
 NAMES = [name for name, *_ in PEERS + CONTROLS]
 
 
-class Unmeasured(Exception):
+class Unmeasured(Unsearched):
     """A cell that should have been and was not: never taken for clean."""
 
 
@@ -59,8 +67,8 @@ class Cell:
 
     @property
     def copies(self):
-        """Of all needles, everywhere."""
-        return sum(self.places.values())
+        """Everywhere that is the process's own."""
+        return sum(copies for where, copies in self.places.items() if where != 'kernel')
 
     def has(self, where):
         """Is there a copy in this kind of place?"""
@@ -76,9 +84,10 @@ def program(peer):
     """Its command."""
     if peer == 'lethe-mlock':
         peer = 'lethe'
-    if peer == 'go-c' or not peer.startswith('go'):
+    name, _, option = peer.partition('-')
+    if peer == 'go-c' or name not in GO_VERSIONS:
         return [PLACE / f'residue-peer-{peer}']
-    return [PLACE / 'residue-peer-go', *([f'-{peer[3:]}'] if peer[3:] else [])]
+    return [PLACE / f'residue-peer-{name}', *([f'-{option}'] if option else [])]
 
 
 def environment(peer):
@@ -122,25 +131,9 @@ def wait_still(process, name):
     return False
 
 
-def search(pid, needles):
-    """Copies by kind of place."""
-    done = subprocess.run([RESIDUE / 'residue-search', str(pid)], input=needles,
-                          stdout=subprocess.PIPE, check=False)
-    lines = done.stdout.decode().splitlines()
-    if done.returncode or not lines or not lines[-1].startswith('searched\t'):
-        raise Unmeasured(f'the search of process {pid} failed')
-    places = {}
-    for line in lines:
-        word, *rest = line.split('\t')
-        if word == 'found' and int(rest[2]):
-            places[rest[1]] = places.get(rest[1], 0) + int(rest[2])
-    return places
-
-
 def measure(peer, row):
     """One cell."""
-    made = subprocess.run([PLACE / 'residue-secret'], stdout=subprocess.PIPE, check=True)
-    secret, needles = made.stdout[:SECRET_SIZE], made.stdout[SECRET_SIZE:]
+    secret = fresh()
     with subprocess.Popen([*program(peer), row], stdin=subprocess.PIPE,
                           stderr=subprocess.PIPE, env=environment(peer)) as process:
         try:
@@ -151,7 +144,7 @@ def measure(peer, row):
             except BrokenPipeError:
                 pass
             if wait_still(process, f'{peer}, {row}'):
-                return Cell(search(process.pid, needles))
+                return Cell(count(LETHECTL, process.pid, [secret])[0])
             return Cell(why=process.stderr.read().decode().strip())
         finally:
             process.kill()
@@ -163,7 +156,7 @@ def lines_of(peer, option):
                           text=True).stdout.splitlines()
 
 
-class Table:
+class Measured:
     """Rows, peers, and their cells."""
 
     def __init__(self):
@@ -194,10 +187,13 @@ class Table:
             return str(cell.copies)
         return f'({cell.copies})'
 
-    def same_go(self):
-        """Is it the Go that the table is of?"""
-        return bool(self.missing['go']) or \
-            lines_of('go', '--version')[0].startswith(GO_VERSION)
+    def other_go(self, peer):
+        """Is it another Go than the one that its column is of?"""
+        name = peer.partition('-')[0]
+        if name not in GO_VERSIONS or self.missing[name]:
+            return False
+        said = re.match(r'go1\.\d+', lines_of(name, '--version')[0])
+        return not said or said[0] != GO_VERSIONS[name]
 
     def write_tsv(self, path):
         """Every cell: row, peer, promised or not, copies, and where they are, or why

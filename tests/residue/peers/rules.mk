@@ -54,13 +54,9 @@ $(PEER_PROGRAMS): $(PEERS_O)/residue-peer-%: $(SELFTEST_REGISTERS)
 		-Wl,-rpath,'$$ORIGIN/../../../lib' -o $@ $(filter %.o,$^) \
 		$($*-libs) -lcrypto -pthread
 
-SECRET_OBJ := $(PEERS_O)/secret.o \
-	$(addprefix $(RESIDUE_O)/,aes_schedule.o search.o needle.o)
-$(PEERS_O)/residue-secret: $(SECRET_OBJ)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
-
-# Go's: what C in Go is linked with, and the two programs, or why there are none.
+# Go's: what C in Go is linked with, and the programs, or why there are none. The first
+# that has runtime/secret, and the newest.
+GO_FIRST := 26
 $(PEERS_O)/rows.a: $(call peer-obj,explicit_bzero) $(SELFTEST_REGISTERS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@
@@ -71,20 +67,30 @@ build-go = $(Q)O=$(O) python3 -B tests/residue/peers/build_go.py
 .PHONY: peers-go-fetch peers-go-have
 peers-go-fetch peers-go-have: peers-go-%: $(PEERS_O)/rows.a
 	$(call say,GO,$(PEERS_O))
-	$(build-go) $* tests/residue/peers/go/native $(PEERS_O)/residue-peer-go
-	$(build-go) $* tests/residue/peers/go/c $(PEERS_O)/residue-peer-go-c $<
+	$(build-go) $* newest tests/residue/peers/go/native $(PEERS_O)/residue-peer-go
+	$(build-go) $* $(GO_FIRST) tests/residue/peers/go/native \
+		$(PEERS_O)/residue-peer-go$(GO_FIRST)
+	$(build-go) $* newest tests/residue/peers/go/c $(PEERS_O)/residue-peer-go-c $<
 
-PEERS_NEED := $(PEER_PROGRAMS) $(PEERS_O)/residue-secret $(RESIDUE_O)/residue-search
+PEERS_NEED := $(PEER_PROGRAMS) $(LETHECTL)
 peers-table = $(Q)O=$(O) python3 -B tests/residue/peers/table.py
 
-# Its table in README.md is so. Go's part where make residue-peers, or bench, has
-# fetched it: a test asks the network for nothing.
+# The tables are so. Go's part where make residue-peers, or bench, has fetched it: a test
+# asks the network for nothing.
 PEERS_TAP := $(O)/tap/residue-peers.tap
 RESIDUE_TAP += $(PEERS_TAP)
-$(PEERS_TAP): $(PEERS_NEED) peers-go-have README.md .FORCE
+$(PEERS_TAP): $(PEERS_NEED) peers-go-have README.md tests/residue/README.md .FORCE
 	$(call say,TEST,residue/peers)
 	$(Q)mkdir -p $(@D) && rm -f $@
-	$(peers-table) --check README.md >$@ || grep -v '^ok' $@
+	$(peers-table) --check README.md tests/residue/README.md >$@ || grep -v '^ok' $@
+
+# How this and the table of programs count.
+SEARCHER_TAP := $(O)/tap/residue-searcher.tap
+RESIDUE_TAP += $(SEARCHER_TAP)
+$(SEARCHER_TAP): tests/residue/searcher_test.py $(PEERS_O)/residue-peer-nothing $(LETHECTL) .FORCE
+	$(call say,TEST,residue/searcher)
+	$(Q)mkdir -p $(@D)
+	$(Q)O=$(O) python3 -B $< >$@ || grep -v '^ok' $@
 
 .PHONY: residue-peers-all
 residue-peers-all: $(PEERS_NEED) peers-go-fetch

@@ -3,46 +3,33 @@
 """The table of peers: where each leaves residue.
 
 	O=build table.py			print it, and write O/peers.tsv
-	O=build table.py --check DOCUMENT	a KTAP document: is its table true?
-	O=build table.py --write DOCUMENT	put the table there
+	O=build table.py --check DOCUMENT...	a KTAP document: are their tables true?
+	O=build table.py --write DOCUMENT...	put there what was measured
 
-How many copies there are differs between machines and days. What is held true is
-where there are none, and where there are any.
+A document has some of the columns, or all. How many copies there are differs between
+machines and days. What is held true is where there are none, and where there are any.
 """
 
 import sys
 from pathlib import Path
 
-from measure import BUILD, PEERS, Table, Unmeasured
+from measure import BUILD, PEERS, Measured, Unsearched
+from document import NotThere, Table  # measure has made it known where
 
-HEAD = '| the code leaves | ' + ' | '.join(title for _, title, _ in PEERS) + ' |'
+FIRST = 'the code leaves'
+BY_TITLE = {title: peer for peer, title, _ in PEERS}
 
 
-def markdown(table):
-    """The lines of the table."""
-    yield HEAD
-    yield '|---|' + '---|' * len(PEERS)
+def rows_of(table, titles):
+    """The cells of the rows, in the columns that have these titles."""
     for row, _, title in table.rows:
-        yield (f'| {title} | '
-               + ' | '.join(table.text(row, peer) for peer, *_ in PEERS) + ' |')
-
-
-def in_document(document):
-    """A document's lines, and from where to where they are the table."""
-    lines = document.read_text(encoding='utf-8').splitlines()
-    start = end = lines.index(HEAD) if HEAD in lines else len(lines)
-    while end < len(lines) and lines[end].startswith('|'):
-        end += 1
-    return lines, start, end
+        yield [title, *(table.text(row, BY_TITLE[peer]) for peer in titles)]
 
 
 def write(table, document):
-    """Put the table where the old one is."""
-    lines, start, end = in_document(document)
-    if start == end:
-        raise Unmeasured(f'{document} has no table with this head: {HEAD}')
-    lines[start:end] = markdown(table)
-    document.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    """Put what was measured in the place of what is there, in the same columns."""
+    there = Table(document, FIRST)
+    there.write(rows_of(table, there.head[1:]))
 
 
 def kind(text):
@@ -61,26 +48,28 @@ def has_avx512():
 
 def holds_here(table, peer, where):
     """Can this machine say something of a cell?"""
-    if table.missing[peer] or (peer.startswith('go') and not table.same_go()):
+    if table.missing[peer] or table.other_go(peer):
         return False
     return where != 'register' or peer in ('nothing', 'lethe') or has_avx512()
 
 
 def differences(table, document):
-    """What is said and is not so."""
-    lines, start, end = in_document(document)
-    said = lines[start + 2:end]
-    if len(said) != len(table.rows):
-        yield f'it has {len(said)} rows, and {len(table.rows)} were measured'
+    """What a document says and is not so."""
+    there = Table(document, FIRST)
+    titles = there.head[1:]
+    unknown = set(titles) - BY_TITLE.keys()
+    if unknown or not titles:
+        yield f'nothing is measured for its columns {sorted(unknown)}'
         return
-    for line, (row, where, title) in zip(said, table.rows):
-        first, *cells = (cell.strip() for cell in line.strip('|').split('|'))
-        if first != title or len(cells) != len(PEERS):
-            yield f'its row "{first}" is not "{title}", or has not {len(PEERS)} cells'
+    if [row[0] for row in there.rows] != [title for *_, title in table.rows]:
+        yield 'its rows are not those that were measured'
+        return
+    for said, cells, (_, where, title) in zip(there.rows, rows_of(table, titles), table.rows):
+        if len(said) != len(cells):
+            yield f'{title}: it has {len(said)} cells of {len(cells)}'
             continue
-        for cell, (peer, *_) in zip(cells, PEERS):
-            measured = table.text(row, peer)
-            if holds_here(table, peer, where) and kind(cell) != kind(measured):
+        for peer, cell, measured in zip(titles, said[1:], cells[1:]):
+            if holds_here(table, BY_TITLE[peer], where) and kind(cell) != kind(measured):
                 yield f'{title}, {peer}: it has {cell}, and {measured} was measured'
 
 
@@ -117,28 +106,31 @@ def result(number, sentence, wrong, skipped=None):
     return not wrong
 
 
-def check(table, document):
+def check(table, documents):
     """Prints KTAP; True if all is well."""
     print('KTAP version 1')
-    print(f'1..{len(table.rows) + 1}')
+    print(f'1..{len(table.rows) + len(documents)}')
     for peer, why in table.missing.items():
         if why:
             print(f'# {peer} was not measured: {why}')
-    if not table.same_go():
-        print("# what the table has of Go is of another version, and was not asked")
+    for peer in table.missing:
+        if table.other_go(peer):
+            print(f'# {peer} is of another version here, and was not asked')
     good = [result(number, f'{title}: nothing done leaves copies, Lethe none',
                    [] if unasked(table, row) else list(faults(table, row, where)),
                    unasked(table, row))
             for number, (row, where, title) in enumerate(table.rows, 1)]
-    good.append(result(len(table.rows) + 1,
-                       f'{document}: where peers leave residue is so (table.py --write)',
-                       list(differences(table, document))))
+    good += [result(number, f'{document}: where peers leave residue is so (table.py --write)',
+                    list(differences(table, document)))
+             for number, document in enumerate(documents, len(table.rows) + 1)]
     return all(good)
 
 
 def show(table):
     """For a person."""
-    print('\n'.join(markdown(table)))
+    titles = list(BY_TITLE)
+    for cells in [FIRST, *titles], *rows_of(table, titles):
+        print('| ' + ' | '.join(cells) + ' |')
     for peer, why in table.missing.items():
         if why:
             print(f'{peer}: not measured: {why}')
@@ -149,20 +141,20 @@ def show(table):
 
 def main(words):
     """As the module's comment says."""
-    table = Table()
+    table = Measured()
     table.write_tsv(BUILD / 'peers.tsv')
     if words[:1] == ['--check']:
-        return 0 if check(table, Path(words[1])) else 1
+        return 0 if check(table, words[1:]) else 1
     if words[:1] == ['--write']:
-        write(table, Path(words[1]))
-    else:
-        show(table)
+        for document in words[1:]:
+            write(table, document)
+    show(table)
     return 0
 
 
 if __name__ == '__main__':
     try:
         sys.exit(main(sys.argv[1:]))
-    except Unmeasured as error:
+    except (Unsearched, NotThere) as error:
         print(f'not measured: {error}', file=sys.stderr)
         sys.exit(2)

@@ -75,6 +75,14 @@ def unknown():
             raise AssertionError(said)
 
 
+def several():
+    """rows that are named are tried, in the program's order, and no others"""
+    lines, _, _ = drive('--backend', 'mlock', '--row', 'told', '--row', 'left', WRONG)
+    selftest.equal(lines[1], '1..2')
+    selftest.equal([line.split(' - ')[1].split(',')[0] for line in lines
+                    if re.match('(not )?ok ', line)], ['left', 'told'])
+
+
 def no_program():
     """a row program that is none is no table with nothing in it"""
     lines, _, status = drive('/nonexistent')
@@ -82,4 +90,5 @@ def no_program():
 
 
 if __name__ == '__main__':
-    sys.exit(selftest.run([*map(row_test, WANTED), recorded, unknown, no_program]))
+    sys.exit(selftest.run([*map(row_test, WANTED), recorded, unknown, several,
+                           no_program]))

@@ -35,10 +35,6 @@ static void add(const struct scan *scan, const struct known *row, struct cell *c
 	for (i = 0; i < scan->nr_findings; i++) {
 		const struct finding *finding = &scan->findings[i];
 
-		if (!strcmp(finding->place.kind, "kernel")) {
-			cell->copies--;
-			continue;
-		}
 		snprintf(place, sizeof(place), "%s %s", finding->place.kind,
 			 finding->place.where);
 		cell->there += !*row->where || strstr(place, row->where);
@@ -70,6 +66,7 @@ static bool search_for(const struct known *row, struct actor *actor,
 		scan_close(&scan);
 		return false;
 	}
+	scan.kernel.off = true;
 	if (actor->stopped) {
 		struct thread thread = { .tid = actor->searched, .stopped = true };
 

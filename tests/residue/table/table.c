@@ -4,7 +4,7 @@
  * backend that this machine has, and the verdict on each. What "found nothing" is worth
  * is told beside it: the same search, of the same function, plainly.
  *
- *	residue-table [--backend NAME] [--row NAME] [--hollow FILE] PROGRAM...
+ *	residue-table [--backend NAME] [--row NAME]... [--hollow FILE] PROGRAM...
  *
  * --hollow preloads a lethe_do() that protects from nothing: then every row has to be
  * noticed.
@@ -32,7 +32,18 @@ static const char *const names[ROW_BACKENDS] = {
 	[ROW_MLOCK] = "mlock",
 };
 
-static const char *only_backend, *only_row, *hollow;
+static const char *only_backend, *hollow;
+static const char *only_rows[ROWS_MAX];
+static unsigned int nr_only_rows;
+
+static bool wanted(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_only_rows && strcmp(only_rows[i], name); i++)
+		;
+	return !nr_only_rows || i < nr_only_rows;
+}
 
 static bool have(unsigned int backend)
 {
@@ -75,7 +86,7 @@ static void learn_row(const char *program, char *line)
 	for (unsigned int i = 0; i < ROW_BACKENDS; i++)
 		row->clause[i] = next_field(&line);
 	row->cannot = next_field(&line);
-	nr_rows += !only_row || !strcmp(only_row, row->name);
+	nr_rows += wanted(row->name);
 }
 
 static void learn(const char *program)
@@ -184,8 +195,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'b')
 			only_backend = optarg;
-		else if (option == 'r')
-			only_row = optarg;
+		else if (option == 'r' && nr_only_rows < ROWS_MAX)
+			only_rows[nr_only_rows++] = optarg;
 		else if (option == 'h')
 			hollow = optarg;
 		else
