@@ -81,6 +81,10 @@ $(LIB_O)/lethectl/%.o: user/lethectl/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LANG_CFLAGS) -c -o $@ $<
 
+# It has the page inside.
+$(LIB_O)/lethectl/report_page.o: $(REPORT)
+$(LIB_O)/lethectl/report_page.o: LANG_CFLAGS += -DREPORT='"$(REPORT)"'
+
 $(LIB_O)/%.o: user/src/%.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)
@@ -93,7 +97,8 @@ $(O)/lib/liblethe.so.0: $(LIB_OBJ) user/src/liblethe.map
 		-Wl,--version-script=user/src/liblethe.map -o $@ $(LIB_BEGIN) \
 		$(LIB_OBJ) $(LIB_END)
 
-# One object, whose internal names a program cannot collide with.
+# One object, whose internal names a program cannot collide with. _.stapsdt.base stays
+# what it is: of a program that has marks of its own the linker keeps one (mark.h).
 $(O)/lib/liblethe.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D)

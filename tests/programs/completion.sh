@@ -58,7 +58,7 @@ set -f
 set -- $verbs
 
 echo "KTAP version 1"
-echo "1..$((13 + $#))"
+echo "1..$((17 + $#))"
 
 ok "there is a completion for lethectl, and it has run and status among $#" \
 	eval 'complete -p lethectl >/dev/null && [[ " $* " = *" run "* && " $* " = *" status "* ]]'
@@ -93,3 +93,11 @@ complete_words run --backend = mlock -- cat a-fi
 ok 'behind the program, files' is a-file-of-mine
 complete_words run cat --on
 ok 'and no option of ours' is ''
+complete_words verify --secret-fd 3 -- base64
+ok 'verify: a program, behind --' has base64
+complete_words verify --secret-fd 3 -- cat a-fi
+ok 'and files behind that' is a-file-of-mine
+complete_words verify --secret-fd 3 base6
+ok 'but none before it' is ''
+complete_words verify --junit = a-fi
+ok 'verify --junit=: a file' is a-file-of-mine

@@ -24,7 +24,7 @@ $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 
 # The parts of lethectl that are tested by themselves: all that is no verb.
 CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o \
-	%/scan.o,$(CTL_OBJ))
+	%/scan.o $(LIB_O)/lethectl/verify%,$(CTL_OBJ))
 CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test verdict_test)
 
 $(CTL_TESTS): $(PROGRAMS_O)/%: tests/programs/%.c $(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
@@ -104,6 +104,35 @@ LETHECTL_TAP += $(SCAN_TAP)
 
 .PHONY: test-scan-all
 test-scan-all: $(SCAN_TAP)
+	@tests/tally.py $^
+
+# lethectl verify: what it finds where, and what it is to the program, which is nothing.
+VERIFY_SUBJECTS := $(addprefix $(PROGRAMS_O)/,verify_subject verify_subject_static)
+VERIFY_SUBJECT_SRC := $(addprefix tests/programs/,verify_subject.c verify_subject_threads.c)
+$(VERIFY_SUBJECTS): $(VERIFY_SUBJECT_SRC) tests/programs/verify_subject.h
+
+$(PROGRAMS_O)/verify_subject: $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -Wl,-z,now \
+		-Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $(filter %.c,$^) -L$(O)/lib -llethe -pthread
+
+$(PROGRAMS_O)/verify_subject_static: $(O)/lib/liblethe.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -static -o $@ \
+		$(filter %.c,$^) $(O)/lib/liblethe.a -pthread
+
+VERIFY_TAP := $(O)/tap/verify_test.tap
+$(VERIFY_TAP): tests/programs/verify_test.py $(LETHECTL) $(VERIFY_SUBJECTS) \
+		$(RESIDUE_O)/lethe-mainjob .FORCE
+	$(call say,TEST,lethectl verify)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(O) >$@ || grep '^not ok\|^# ' $@ || true
+LETHECTL_TAP += $(VERIFY_TAP)
+
+.PHONY: test-verify-all
+test-verify-all: $(VERIFY_TAP)
 	@tests/tally.py $^
 
 # The page of lethectl verify: as text here; in a browser, which is too large for every

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -79,13 +80,11 @@ int exchange_receive(struct exchange *x, void *bytes, size_t length)
  * next, which is the same size, takes the same way through libcrypto and the
  * same registers, so what the first call left in them is no copy of ours.
  */
-static EVP_PKEY *make_own_key(struct exchange *x)
+static EVP_PKEY *reveal_own_key(struct exchange *x, EVP_PKEY *key)
 {
 	uint8_t private[EXCHANGE_KEY_SIZE];
-	EVP_PKEY *key;
 	size_t length;
 
-	key = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
 	if (!key || !EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PRIV_KEY,
 						     private, sizeof(private), &length))
 		goto failed;
@@ -100,6 +99,46 @@ failed:
 	exchange_crypto_failed(x, "making an X25519 key");
 	EVP_PKEY_free(key);
 	return NULL;
+}
+
+/* Onto the stack, which in a section is secret memory, and from nowhere else. */
+static EVP_PKEY *read_own_key(struct exchange *x)
+{
+	uint8_t private[EXCHANGE_KEY_SIZE];
+	size_t have = 0, length;
+	EVP_PKEY *key = NULL;
+	ssize_t n = 1;
+
+	while (n && have < sizeof(private)) {
+		n = read(x->key_fd, private + have, sizeof(private) - have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		have += (size_t)n;
+	}
+	if (have == sizeof(private))
+		key = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private,
+						      sizeof(private));
+	OPENSSL_cleanse(private, sizeof(private));
+	if (have < sizeof(private)) {
+		exchange_failed(x, "the private key cannot be read: it takes 32 bytes");
+		return NULL;
+	}
+	if (!key || !EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, x->own,
+						     sizeof(x->own), &length)) {
+		exchange_crypto_failed(x, "reading an X25519 key");
+		EVP_PKEY_free(key);
+		return NULL;
+	}
+	return key;
+}
+
+static EVP_PKEY *make_own_key(struct exchange *x)
+{
+	if (x->key_fd >= 0)
+		return read_own_key(x);
+	return reveal_own_key(x, EVP_PKEY_Q_keygen(NULL, NULL, "X25519"));
 }
 
 static int derive_shared(struct exchange *x, EVP_PKEY *key)

@@ -53,6 +53,8 @@ extern const enum step secret_steps[NR_SECRETS];
  * @pause: called once in each step, while what it will give up is in use; may
  *	block
  * @arg: handed to both
+ * @key_fd: the sender reads its private key there, instead of making one, so that
+ *	somebody else knows what to search for; -1: it makes one, as it should
  * @size: returns the bytes of the file
  * @digest: returns their SHA-256, which both peers computed
  * @error: returns what went wrong, a sentence
@@ -68,6 +70,7 @@ struct exchange {
 	void (*reveal)(void *arg, enum secret which, const void *secret, size_t length);
 	void (*pause)(void *arg);
 	void *arg;
+	int key_fd;
 
 	uint64_t size;
 	uint8_t digest[32];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * lethe-mainjob: sends a file from one process to another under a key that
- * nobody can have later, plainly and with Lethe, and searches what is left.
+ * nobody can have later, plainly and with Lethe, and searches what is left. Or does it
+ * once, and leaves the search to others.
  *
  * Exit status: 0 all that the report says holds; 1 something does not; 2 the
  * job could not be done.
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -72,16 +74,51 @@ static int do_runs(struct runs *runs, int file)
 	return 0;
 }
 
+/* For lethectl verify, which searches it: no copy is made for a search of one's own. */
+static int do_once(const char *how, const char *path, int key_fd)
+{
+	static struct run run;
+
+	run.lethe = !strcmp(how, "lethe");
+	run.file = open_file(path);
+	if (run.file < 0 || (!run.lethe && strcmp(how, "plain") != 0))
+		return 2;
+	if (!run_once(&run, key_fd))
+		return 0;
+	fprintf(stderr, "lethe-mainjob: %s: %s\n", how, run.error);
+	return 1;
+}
+
+static int usage(void)
+{
+	fputs("usage: lethe-mainjob [--backend-note] FILE\n"
+	      "       lethe-mainjob --once plain|lethe [--key-fd FD] FILE\n",
+	      stderr);
+	return 2;
+}
+
+static int once(int argc, char **argv)
+{
+	bool keyed = argc == 6 && !strcmp(argv[3], "--key-fd");
+	char *end = NULL;
+	long fd = keyed ? strtol(argv[4], &end, 10) : -1;
+
+	if ((argc != 4 && !keyed) || (keyed && (*end || fd < 0 || fd > 1 << 20)))
+		return usage();
+	signal(SIGPIPE, SIG_IGN);
+	return do_once(argv[2], argv[argc - 1], (int)fd);
+}
+
 int main(int argc, char **argv)
 {
 	bool note = argc > 1 && !strcmp(argv[1], "--backend-note");
 	static struct runs runs;
 	int file;
 
-	if (argc != 2 + note || argv[1 + note][0] == '-') {
-		fprintf(stderr, "usage: lethe-mainjob [--backend-note] FILE\n");
-		return 2;
-	}
+	if (argc > 2 && !strcmp(argv[1], "--once"))
+		return once(argc, argv);
+	if (argc != 2 + note || argv[1 + note][0] == '-')
+		return usage();
 	runs.path = argv[1 + note];
 	/* A peer or a searcher that is gone is an error, not our end. */
 	signal(SIGPIPE, SIG_IGN);

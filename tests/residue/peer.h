@@ -38,6 +38,9 @@ struct peer_setup {
 	int listener;  /* the receiver accepts here */
 	uint16_t port; /* the sender connects there */
 	int file;
+	/* Nobody leads or searches it: it goes through to its end, and ends. */
+	bool once;
+	int key_fd; /* the sender's private key, or -1 */
 };
 
 struct peer {
@@ -73,6 +76,8 @@ int peer_listen(struct peer *peer, struct note *note);
 int peer_go_on(struct peer *peer);
 int peer_search_itself(struct peer *peer);
 void peer_end(struct peer *peer);
+/* Of one that ends by itself: its exit status, or -errno. */
+int peer_await(struct peer *peer);
 
 /*
  * self_search.c, in the peer: what is in secret pages, which nobody else can

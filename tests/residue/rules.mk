@@ -99,6 +99,8 @@ $(RESIDUE_O)/%.o: tests/residue/%.S
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(KERNEL_TESTS:%=$(RESIDUE_O)/%.o): LANG_CFLAGS := -Iuser/src
+# It has marks as the library has.
+$(RESIDUE_O)/peer.o: LANG_CFLAGS := -Iuser/src
 $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
 $(RESIDUE_O)/search_process.o $(RESIDUE_O)/no_kernel.o: LANG_CFLAGS := -Iuser/lethectl

@@ -166,9 +166,23 @@ static int lead(struct run *run, struct peer *peers)
 	return 0;
 }
 
-int run_job(struct run *run)
+/* Both tell at their end what they have sent, or got. */
+static int see_through(struct run *run, struct peer *peers)
 {
-	struct peer_setup setup = { .lethe = run->lethe, .file = run->file };
+	for (int role = SENDER; role <= RECEIVER; role++)
+		if (until_stopped(run, &peers[role], stop_after(STEP_TRANSFER)))
+			return -1;
+	for (int role = SENDER; role <= RECEIVER; role++)
+		if (peer_await(&peers[role]))
+			return run_failed(run, "the %s failed at its end",
+					  role_names[role]);
+	return 0;
+}
+
+static int run_peers(struct run *run, struct peer_setup *of,
+		     int (*lead_them)(struct run *run, struct peer *peers))
+{
+	struct peer_setup setup = *of;
 	struct peer peers[2] = {
 		[SENDER] = { .from = -1, .to = -1 },
 		[RECEIVER] = { .from = -1, .to = -1 },
@@ -187,8 +201,31 @@ int run_job(struct run *run)
 	if (err)
 		run_failed(run, "a peer cannot be started: %s", strerror(-err));
 	else
-		err = lead(run, peers);
+		err = lead_them(run, peers);
 	for (int role = SENDER; role <= RECEIVER; role++)
 		peer_end(&peers[role]);
 	return err ? -1 : 0;
+}
+
+int run_job(struct run *run)
+{
+	struct peer_setup setup = {
+		.lethe = run->lethe,
+		.file = run->file,
+		.key_fd = -1,
+	};
+
+	return run_peers(run, &setup, lead);
+}
+
+int run_once(struct run *run, int key_fd)
+{
+	struct peer_setup setup = {
+		.lethe = run->lethe,
+		.file = run->file,
+		.once = true,
+		.key_fd = key_fd,
+	};
+
+	return run_peers(run, &setup, see_through);
 }

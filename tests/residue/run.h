@@ -51,6 +51,8 @@ struct run {
 
 /* 0; or -1 and a sentence in @error. No process of it is left either way. */
 int run_job(struct run *run);
+/* Once, without a search, for somebody else to search it; the key is the sender's. */
+int run_once(struct run *run, int key_fd);
 
 /* For "return run_failed(...)": -1. */
 int run_failed(struct run *run, const char *format, ...)

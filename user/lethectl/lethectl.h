@@ -40,6 +40,7 @@ int status_verb(int argc, char **argv);
 int watch_verb(int argc, char **argv);
 int check_verb(int argc, char **argv);
 int scan_verb(int argc, char **argv);
+int verify_verb(int argc, char **argv);
 
 /* terminal.c: "lethectl: " and a line on stderr. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

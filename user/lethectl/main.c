@@ -16,6 +16,7 @@ static const struct verb verbs[] = {
 	{ "watch", "see what leaves, and who tries to get at it, live", watch_verb },
 	{ "check", "try whether secret pages stay out of swap here", check_verb },
 	{ "scan", "search a process for a secret", scan_verb },
+	{ "verify", "run a program, and see whether a secret is left", verify_verb },
 };
 
 const char *argp_program_version = "lethectl 0.1";

@@ -15,6 +15,7 @@
  *	scan_kernel.c	what the kernel keeps of those besides
  *	scan_place.c	where an address lies
  *	scan_symbol.c	the same, in the file that is mapped there
+ *	scan_file.c	a file, instead of a process
  *	scan_session.c	one secret, held against one process after the other
  *	scan_report.c	what was found, for a person and for programs
  */
@@ -208,7 +209,7 @@ void maps_free(struct maps *maps);
 struct map *maps_find(const struct maps *maps, uint64_t address);
 
 /* scan_place.c: where the kernel put what a program is started with. */
-struct layout {
+struct start_layout {
 	uint64_t arguments, arguments_end, environment, environment_end;
 	uint64_t auxv, auxv_end;
 };
@@ -283,7 +284,7 @@ struct scan {
 	char name[64];
 	struct stopped stopped;
 	struct maps maps;
-	struct layout layout;
+	struct start_layout layout;
 	struct table *table;
 	struct engine *engine;
 	int memory, pagemap;
@@ -343,12 +344,23 @@ int scan_open(struct scan *scan, int fd, size_t minimum, unsigned int forms);
 int scan_process(struct scan *scan, pid_t pid, char *why, size_t room);
 /* The same of scan->stopped, whose threads who calls has stopped, and lets go. */
 int scan_stopped(struct scan *scan, char *why, size_t room);
+/* All that is of one process, and not of the secret. */
+void scan_forget(struct scan *scan);
 void scan_close(struct scan *scan);
+
+/* scan_file.c: findings in @scan. 0; or -errno and in @why a sentence. */
+int scan_file(struct scan *scan, int fd, uint64_t *length, char *why, size_t room);
 
 /* scan_report.c: prints it, and gives the verdict. */
 int report(struct scan *scan);
 /* How much of the secret a run says, in bytes. */
 size_t run_says(const struct scan *scan, const struct run *run);
 bool run_whole(const struct run *run);
+/* One finding, as an object of @list. */
+struct json_object;
+void report_finding(const struct scan *scan, struct json_object *list,
+		    const struct finding *finding);
+/* Why a map could not be read. */
+const char *report_protects(const struct map *map);
 
 #endif /* LETHECTL_SCAN_H */

@@ -45,7 +45,10 @@ ssize_t memory_read(const struct scan *scan, uint64_t address, void *to, size_t 
 	struct iovec remote = { .iov_base = (void *)address, .iov_len = length };
 	ssize_t n;
 
-	n = process_vm_readv(scan->stopped.alive, &local, 1, &remote, 1, 0);
+	/* Where there is no process, it is a file. */
+	n = scan->stopped.alive ?
+		    process_vm_readv(scan->stopped.alive, &local, 1, &remote, 1, 0) :
+		    0;
 	if (n > 0 || (n < 0 && errno == ESRCH))
 		return n < 0 ? -errno : n;
 	/* This way also what the process itself may not read now. */

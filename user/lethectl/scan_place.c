@@ -31,13 +31,13 @@ static uint64_t past_zero(const struct scan *scan, uint64_t at)
 
 void layout_read(struct scan *scan)
 {
-	struct layout *layout = &scan->layout;
+	struct start_layout *layout = &scan->layout;
 	unsigned long long stack = 0, a = 0, b = 0, c = 0, d = 0;
 	char path[64], line[1024], *after = NULL;
 	FILE *stat;
 	uint64_t at;
 
-	*layout = (struct layout){ 0 };
+	*layout = (struct start_layout){ 0 };
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)scan->pid,
 		 (int)scan->stopped.alive);
 	stat = fopen(path, "re");
@@ -109,7 +109,7 @@ static bool in(uint64_t address, uint64_t start, uint64_t end)
 /* What the kernel put there as the program was started? */
 static bool started_with(const struct scan *scan, uint64_t address, struct place *place)
 {
-	const struct layout *layout = &scan->layout;
+	const struct start_layout *layout = &scan->layout;
 	char name[128];
 
 	if (in(address, layout->arguments, layout->arguments_end)) {

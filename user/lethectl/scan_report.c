@@ -38,8 +38,8 @@ static void tell(const struct scan *scan, const struct finding *finding)
 	say("%s, %s: %s%s%s", much, run->pattern->what, whose, place->where, where);
 }
 
-static void member(const struct scan *scan, struct json_object *list,
-		   const struct finding *finding)
+void report_finding(const struct scan *scan, struct json_object *list,
+		    const struct finding *finding)
 {
 	const struct place *place = &finding->place;
 	struct json_object *object = list_object(list);
@@ -76,7 +76,7 @@ static void findings(const struct scan *scan)
 		list = member_list(output_object(), "findings");
 	for (i = 0; i < scan->nr_findings; i++) {
 		if (list)
-			member(scan, list, &scan->findings[i]);
+			report_finding(scan, list, &scan->findings[i]);
 		else
 			tell(scan, &scan->findings[i]);
 	}
@@ -109,7 +109,7 @@ static void longest(const struct scan *scan)
 	}
 }
 
-static const char *protects(const struct map *map)
+const char *report_protects(const struct map *map)
 {
 	if (map->kind == KIND_DEVICE)
 		return "a device's memory, which the kernel reads for nobody";
@@ -132,7 +132,7 @@ static bool refused(const struct map *map, struct json_object *secret,
 		    is_secret ? "protected" : "unreadable",
 		    (unsigned long long)map->refused / 1024,
 		    (unsigned long long)map->refused_at, name,
-		    is_secret || map->kind == KIND_DEVICE ? protects(map) :
+		    is_secret || map->kind == KIND_DEVICE ? report_protects(map) :
 							    strerror(map->refused_why));
 		return !is_secret;
 	}
@@ -141,7 +141,7 @@ static bool refused(const struct map *map, struct json_object *secret,
 	member_number(object, "bytes", map->refused);
 	member_text(object, "mapping", map->name);
 	member_text(object, "why",
-		    is_secret || map->kind == KIND_DEVICE ? protects(map) :
+		    is_secret || map->kind == KIND_DEVICE ? report_protects(map) :
 							    strerror(map->refused_why));
 	return !is_secret;
 }

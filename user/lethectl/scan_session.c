@@ -136,7 +136,7 @@ static void read_name(struct scan *scan)
 }
 
 /* All that is of one process, and not of the secret. */
-static void forget(struct scan *scan)
+void scan_forget(struct scan *scan)
 {
 	maps_free(&scan->maps);
 	scan->maps = (struct maps){ 0 };
@@ -145,7 +145,7 @@ static void forget(struct scan *scan)
 	if (scan->pagemap >= 0)
 		close(scan->pagemap);
 	scan->memory = scan->pagemap = -1;
-	scan->layout = (struct layout){ 0 };
+	scan->layout = (struct start_layout){ 0 };
 	scan->nr_findings = scan->nr_found = scan->nr_whole = 0;
 	memset(scan->count, 0, sizeof(scan->count));
 	memset(scan->longest, 0, sizeof(scan->longest));
@@ -158,7 +158,7 @@ int scan_stopped(struct scan *scan, char *why, size_t room)
 {
 	int err;
 
-	forget(scan);
+	scan_forget(scan);
 	scan->pid = scan->stopped.pid;
 	scan->nr_threads = scan->stopped.nr_threads;
 	err = open_memory(scan);
@@ -206,7 +206,7 @@ int scan_process(struct scan *scan, pid_t pid, char *why, size_t room)
 
 void scan_close(struct scan *scan)
 {
-	forget(scan);
+	scan_forget(scan);
 	engine_free(scan->engine);
 	if (scan->table)
 		undo_forget(scan->undo);

@@ -11,6 +11,7 @@
 #include <xmmintrin.h>
 
 #include "internal.h"
+#include "mark.h"
 #include "rseq.h"
 #include "tools.h"
 
@@ -178,6 +179,7 @@ static inline void end_section(struct section *section)
 	close_section(thread);
 	if (unlikely(thread->blocked))
 		signal_mask_restore(thread);
+	MARK("section_end");
 }
 
 unsigned int section_abandon(struct thread *thread)
@@ -195,6 +197,7 @@ unsigned int section_abandon(struct thread *thread)
 	close_section(thread);
 	if (thread->blocked)
 		signal_mask_restore_left(thread);
+	MARK("section_end");
 	return done;
 }
 
@@ -317,6 +320,7 @@ static void do_outermost(void (*fn)(void *), void *arg, struct thread *thread,
 	thread->stack = thread->stacks;
 	thread->flags = flags;
 	tools_enter(thread->stack);
+	MARK("section_begin");
 	rseq_arm();
 	section_call(run_function, &section, stack_top(thread->stack));
 	section.returned = true;

@@ -1,0 +1,667 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+#
+# lethectl verify: that it finds what is planted, at the end of a section, as a program
+# ends and in its core; that it is nothing to the program, however that forks, executes,
+# is stopped and ends; what it writes, and what it refuses. KTAP on stdout.
+#
+#	verify_test.py LETHECTL BUILD
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+
+LETHECTL, BUILD = (os.path.realpath(argument) for argument in sys.argv[1:])
+SUBJECT = os.path.join(BUILD, 'tests/programs/verify_subject')
+MAINJOB = os.path.join(BUILD, 'tests/residue/lethe-mainjob')
+RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
+PLANNED = 93
+
+SECTION, MARK, EXIT, CORE, DUMPED, SWAP, ACCESS, LEAVING, END = (
+    'no copy is left at the end of a section', 'no copy is there at a mark',
+    'no copy is left as a process ends', 'no copy is in a core dump',
+    'no secret page is dumped', 'no secret page goes to swap',
+    'nobody gets at a secret page', 'what is handed to the kernel is seen',
+    'the program ends well')
+
+
+def result(good, sentence, missing=None):
+    number = sum(RESULTS.values()) + 1
+    RESULTS['skip' if missing else 'ok' if good else 'not ok'] += 1
+    print('%s %d - %s%s' % ('ok' if good or missing else 'not ok', number, sentence,
+                            ' # SKIP ' + missing if missing else ''), flush=True)
+    return good
+
+
+def note(text):
+    for line in str(text).splitlines():
+        print('# ' + line, flush=True)
+
+
+def key(size=32):
+    while True:
+        secret = os.urandom(size)
+        if all(len(set(secret[i:i + 8])) > 3 for i in range(size - 7)):
+            return secret
+
+
+@contextlib.contextmanager
+def secret_file(secret=None):
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(secret or key())
+        file.flush()
+        yield file.name
+
+
+def command(fd, *options, program):
+    return [LETHECTL, 'verify', *(['--secret-fd', str(fd)] if fd is not None else []),
+            *options, '--', *program]
+
+
+def run(path, *options, program, **more):
+    """Of a secret in a file; None: of none."""
+    fd = os.open(path, os.O_RDONLY) if path else None
+    try:
+        return subprocess.run(command(fd, *options, program=program), capture_output=True,
+                              pass_fds=[fd] if path else [], timeout=300, check=False, **more)
+    finally:
+        if path:
+            os.close(fd)
+
+
+class Said:
+    """What it said of a way of the subject's."""
+
+    def __init__(self, *way, options=(), subject=SUBJECT, program=None, probes=False, **more):
+        with secret_file() as path:
+            self.program = program(path) if program else [subject, way[0], path, *way[1:]]
+            self.run = run(path, '--json', *(() if probes else ('--no-probes',)), *options,
+                           program=self.program, **more)
+        self.status = self.run.returncode
+        try:
+            self.json = json.loads(self.run.stdout)
+        except ValueError:
+            self.json = {'checks': [], 'stops': [], 'notes': [], 'processes': []}
+        self.checks = {check['name']: check['status'] for check in self.json.get('checks', [])}
+
+    def found(self, why):
+        return [finding for stop in self.json.get('stops', []) if stop['why'] == why
+                for finding in stop.get('findings', [])]
+
+    def noted(self, words):
+        return any(words in text for text in self.json.get('notes', []))
+
+    def is_(self, good, sentence, missing=None):
+        if not result(good, sentence, missing) and not missing:
+            note('exit status %d' % self.status)
+            note(self.run.stderr.decode(errors='replace')[-2000:])
+            note(json.dumps({name: self.json.get(name)
+                             for name in ('verdict', 'error', 'checks', 'notes', 'exit')}))
+
+
+def places():
+    said = Said('clean', '3')
+    said.is_(said.status == 0 and said.json['verdict'] == 'clean' and
+             said.json['sections'] == said.json['searched_sections'] == 3 and
+             said.checks[SECTION] == said.checks[EXIT] == said.checks[END] == 'passed',
+             'three sections that leave nothing: each is searched, and clean')
+    said.is_(said.json['stops'][0]['register_bytes'] > 500 and
+             said.json['stops'][0]['searched_bytes'] > 1 << 20,
+             'with all of its memory and registers')
+    said = Said('global')
+    found = said.found('section end')
+    said.is_(said.status == 1 and len(found) == 1 and found[0]['whole'] and
+             found[0]['symbol'] == 'kept' and said.checks[SECTION] == 'failed' and
+             said.checks[EXIT] == 'passed',
+             'what is in a variable at the end of a section is found there, and not later')
+    said = Said('stack')
+    found = said.found('section end')
+    said.is_(said.status == 1 and found and 'dead part' in found[0]['place'],
+             'on dead stack, outside of the section')
+    said = Said('heap')
+    said.is_(said.status == 1 and said.found('exit')[0]['mapping'] == '[heap]' and
+             said.checks[SECTION] == 'passed' and said.checks[EXIT] == 'failed',
+             'in a block that was freed, as the program ends')
+    said = Said('exits_inside')
+    found = said.found('exit')
+    said.is_(said.status == 1 and found and found[0]['in'] == 'register' and
+             found[0]['place'].endswith('mm5'),
+             'in the very register, of one that ends inside of a section')
+    said = Said('ends')
+    said.is_(said.status == 0 and said.json['sections'] == 2,
+             'a section that pthread_exit() or longjmp() ends is one that has ended')
+
+
+def plain():
+    secret = key(16).hex().encode()
+    with secret_file(secret) as path:
+        program = ['sh', '-c', 'x=$(cat %s); test -n "$x"' % path]
+        answer = run(path, '--json', '--no-probes', program=program)
+        said = json.loads(answer.stdout)
+        checks = {check['name']: check for check in said['checks']}
+        result(answer.returncode == 1 and checks[EXIT]['status'] == 'failed' and
+               checks[SECTION]['status'] == 'not asked' and
+               'no mark of liblethe' in checks[SECTION]['detail'],
+               'a program that has no marks is searched as it ends, and that is said')
+        result(said['backend'] is None and said['level'] is None,
+               'and it has no backend')
+    with secret_file() as path:
+        result(run(path, '--no-probes', program=['true']).returncode == 0,
+               'a program that never had it is clean')
+
+
+def core():
+    pattern = open('/proc/sys/kernel/core_pattern').read().strip()
+    missing = 'core_pattern is ' + pattern if '/' in pattern or pattern[0] == '|' else None
+    with tempfile.TemporaryDirectory() as directory:
+        said = Said('crash', options=('--core',), cwd=directory)
+        found = [finding for finding in said.found('core') if finding['in'] == 'file']
+        said.is_(said.status == 1 and len(found) == 1 and 'memory at' in found[0]['place'],
+                 'a core dump is searched, and what is there is found', missing)
+        said.is_(said.json['exit'] == {'signal': 6, 'core': True} and
+                 said.checks[CORE] == said.checks[EXIT] == 'failed',
+                 'and likewise what the kernel would have dumped', missing)
+        result(not os.listdir(directory), 'the core is deleted', missing)
+        said = Said('crash_clean', options=('--core', '--keep-core'), cwd=directory)
+        said.is_(said.status == 2 and said.checks[CORE] == 'passed' and
+                 said.checks[END] == 'unknown' and len(os.listdir(directory)) == 1,
+                 'a crash without a copy: nothing found, no verdict, and the core is kept', missing)
+    with tempfile.TemporaryDirectory() as directory:
+        said = Said('crash', cwd=directory)
+        said.is_(said.status == 1 and said.checks[CORE] == 'failed' and
+                 (missing or not os.listdir(directory)),
+                 'without --core none is dumped that was not, and what would be in it is judged')
+    said = Said('heap', options=('--core',))
+    said.is_(said.status == 1 and said.checks[CORE] == 'failed',
+             'of one that did not crash, with --core, it is judged what a dump had had')
+    said = Said('clean', '1', options=('--core',))
+    said.is_(said.status == 0 and said.checks[CORE] == said.checks[DUMPED] == 'passed',
+             'and secret pages are in no dump', None if said.json['backend'] else 'no Lethe')
+
+
+def threads():
+    said = Said('threads', '200', options=('--every', '1'))
+    said.is_(said.status == 0 and said.json['searched_sections'] == 1600,
+             '8 threads that end 200 sections each at one moment: none lost, none stuck')
+    said = Said('spawning', '100', options=('--every', '1'))
+    said.is_(said.status == 0 and said.json['searched_sections'] == 500,
+             'and threads that come and go')
+    for backend in ('memfd_secret', 'mlock'):
+        said = Said('midst', env={**os.environ, 'LETHE_BACKEND': backend})
+        used = [finding for stop in said.json['stops'] for finding in stop['in_use']]
+        said.is_(said.status == 0 and used and not said.found('section end') and
+                 any(finding['place'].endswith('mm5') for finding in used) and
+                 said.noted('they were in use'),
+                 'what a thread has in the midst of its section is in use, and not left (%s)'
+                 % backend)
+    said = Said('leader')
+    said.is_(said.status == 1 and said.found('exit') and said.json['sections'] == 1,
+             'one whose first thread has ended is searched all the same')
+    for way in ('threads_exec', 'threads_exit'):
+        good = [Said(way) for _ in range(10)]
+        worst = max(good, key=lambda said: said.status)
+        worst.is_(all(said.status == 0 for said in good) and
+                  (way == 'threads_exit' or worst.noted('executed another program')),
+                  'threads end sections while another %s, ten times' %
+                  ('executes a program' if 'exec' in way else 'ends all of them'))
+    said = Said('clean', '3000')
+    searched = said.json['searched_sections']
+    slowest = max(stop['stopped_ns'] for stop in said.json['stops']) / 1e9 + 0.05
+    # On a machine that is busy there may be time for all.
+    said.is_(said.status == 0 and said.json['sections'] == 3000 and searched >= 100 and
+             (said.noted('searched at {:,} of 3,000 section ends'.format(searched)) or
+              searched == 3000) and
+             # The first hundred may take what they like; then one more, and that at the exit.
+             (searched == 100 or
+              said.json['searching_ns'] / 1e9 < said.json['seconds'] / 2 + 2 * slowest),
+             'of 3,000 sections so many are searched as take half of the time, and that is said')
+    note('%d of 3000 in %.1f s, %.1f of them searching' %
+         (searched, said.json['seconds'], said.json['searching_ns'] / 1e9))
+    said = Said('clean', '100', options=('--every', '10'))
+    said.is_(said.json['searched_sections'] == 10 and
+             said.noted('searched at 10 of 100 section ends (--every)'), 'or each tenth')
+
+
+def processes():
+    said = Said('forks', '10')
+    pids = {process['pid'] for process in said.json['processes']}
+    said.is_(said.status == 1 and said.json['sections'] == 11 and len(pids) == 11 and
+             len(said.found('exit')) == 1 and
+             all(process['parent'] in pids for process in said.json['processes'][1:]),
+             'children of fork() have the marks too, and each is searched as it ends')
+    said = Said('execs', '3')
+    said.is_(said.status == 1 and said.json['sections'] == 6 and
+             len(said.found('section end')) == 1 and said.noted('executed another program'),
+             'a program executed, and one executed after vfork()')
+    said = Said('shares')
+    said.is_(said.status == 0 and said.json['sections'] == 1 and
+             len(said.json['processes']) == 2 and
+             len([stop for stop in said.json['stops'] if stop['why'] == 'exit']) == 1,
+             'a process that shares memory with another: searched once, when both are done')
+    said = Said('vforks', '1')
+    said.is_(said.status == 2 and said.checks[SECTION] == 'unknown' and
+             any(stop['threads_not_stopped'] == 1 and not stop['complete']
+                 for stop in said.json['stops']),
+             'where a thread waits for its child of vfork(), its registers are unknown, and it all')
+    said = Said('vforks', '0')
+    said.is_(said.status == 0 and len(said.json['processes']) == 2, 'and not when it is back')
+    said = Said('killed')
+    said.is_(said.status == 1 and said.found('exit') and said.json['exit']['signal'] == 9,
+             'one that dies of SIGKILL is searched before it is gone')
+    said = Said('stopped')
+    said.is_(said.status == 0 and said.json['sections'] == 20,
+             'one that is stopped and continued: no signal lost, and none too many')
+    said = Said('traces')
+    said.is_(said.status == 0 and said.noted('calls ptrace()'),
+             'one that traces cannot here, which is said')
+    said = Said('fails')
+    said.is_(said.status == 2 and said.json['exit'] == {'status': 3} and
+             said.checks[SECTION] == 'passed',
+             'one that fails proves nothing')
+    said = Said('clean', '2', subject=SUBJECT + '_static')
+    said.is_(said.status == 0 and said.json['sections'] == 2,
+             'a static program has the marks inside')
+    said = Said('global', subject=SUBJECT + '_static')
+    said.is_(said.status == 1 and len(said.found('section end')) == 1, 'likewise what it leaves')
+    loaded = ('import ctypes\n'
+              'lethe = ctypes.CDLL("%s/lib/liblethe.so.0")\n'
+              'body = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(ctypes.CDLL(None).tzset)\n'
+              'assert not lethe.lethe_do(lethe.lethe_enabled, None)\n' % BUILD)
+    said = Said(program=lambda path: ['/usr/bin/python3', '-c', loaded])
+    said.is_(said.status == 0 and said.json['sections'] == 1,
+             'a library that is loaded later, by dlopen(), has its marks seen')
+
+
+def other_linker():
+    """One of another libc, that does not tell debuggers what it maps."""
+    name = b'/lib64/ld-linux-x86-64.so.2'
+    with tempfile.TemporaryDirectory(dir='/tmp') as directory:
+        linker = os.path.join(directory, 'l' * (len(name) - len(directory) - 1)).encode()
+        subject = os.path.join(directory, 'subject')
+        with open(name, 'rb') as file:
+            changed = file.read().replace(b'_dl_debug_state\0', b'_dl_tells_nobody'[:15] + b'\0')
+        with open(linker, 'wb') as file:
+            file.write(changed)
+        with open(SUBJECT, 'rb') as file:
+            changed = file.read().replace(name + b'\0', linker + b'\0')
+        with open(subject, 'wb') as file:
+            file.write(changed)
+        os.chmod(linker, 0o755)
+        os.chmod(subject, 0o755)
+        said = Said('global', subject=subject,
+                    env={**os.environ, 'LD_LIBRARY_PATH': os.path.join(BUILD, 'lib')})
+        said.is_(len(linker) == len(name) and said.status == 1 and said.json['sections'] == 2 and
+                 said.noted('does not tell what it maps'),
+                 'where the dynamic linker tells nothing, sections are seen from main() on')
+
+
+def unprivileged():
+    missing = None if not os.geteuid() else 'not root'
+    with tempfile.TemporaryDirectory(dir='/tmp') as directory, secret_file() as path:
+        os.chmod(path, 0o644)
+        os.chmod(directory, 0o755)
+        # Where it is may not be open to everybody.
+        subprocess.run(['cp', '-r', '--parents', 'lib', 'bin', 'tests/programs/verify_subject',
+                        directory], cwd=BUILD, check=True)
+        subprocess.run(['chmod', '-R', 'a+rX', directory], check=True)
+        fd = os.open(path, os.O_RDONLY)
+        answer = subprocess.run(
+            ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+             os.path.join(directory, 'bin/lethectl'), 'verify', '--json', '--secret-fd', str(fd),
+             '--', os.path.join(directory, 'tests/programs/verify_subject'), 'global', path],
+            pass_fds=[fd], capture_output=True, check=False)
+        os.close(fd)
+        said = json.loads(answer.stdout or '{"checks": []}')
+        checks = {check['name']: check['status'] for check in said['checks']}
+        if not result(answer.returncode == 1 and checks.get(SECTION) == 'failed' and
+                      checks.get(SWAP) == 'not asked' and 'CAP_BPF' in str(said['checks']),
+                      'who is not root has all but the probes', missing):
+            note(answer.stderr.decode())
+        answer = subprocess.run(
+            ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+             os.path.join(directory, 'bin/lethectl'), 'verify', '--', 'su', '--version'],
+            capture_output=True, check=False)
+        result(answer.returncode == 0 and b'su is set-user-ID' in answer.stderr,
+               'and a set-user-ID program, without that: it is said', missing)
+        answer = subprocess.run(
+            ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
+             os.path.join(directory, 'bin/lethectl'), 'verify', '--probes', '--', 'true'],
+            capture_output=True, check=False)
+        result(answer.returncode == 2, 'who demands the probes has no verdict without', missing)
+
+
+def outlived():
+    with secret_file() as path:
+        start = time.monotonic()
+        fd = os.open(path, os.O_RDONLY)
+        # Who outlives it has our stderr, and would keep a pipe open.
+        answer = subprocess.run(command(fd, '--json', '--no-probes', '--wait', '0.3',
+                                        program=[SUBJECT, 'outlived', path, '2']),
+                                pass_fds=[fd], stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, check=False)
+        os.close(fd)
+        took = time.monotonic() - start
+        said = json.loads(answer.stdout)
+        left = [stop for stop in said['stops'] if stop['why'] == 'still running']
+        pid = next(process['pid'] for process in said['processes'] if process['outlived'])
+        result(answer.returncode == 1 and len(left) == 1 and left[0]['found'] == 1 and took < 1.9,
+               'what outlives the program is searched as it is')
+        time.sleep(0.1)
+        alive = os.path.exists('/proc/%d' % pid)
+        state = open('/proc/%d/status' % pid).read() if alive else ''
+        until = time.monotonic() + 5
+        while time.monotonic() < until and os.path.exists('/proc/%d' % pid) and \
+                'Z' not in open('/proc/%d/status' % pid).read().split('State:')[1][:4]:
+            time.sleep(0.05)
+        done = path + '.done'
+        result(alive and 'TracerPid:\t0' in state and os.path.exists(done),
+               'and goes on untraced, to its own end, with a section on the way')
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(done)
+
+
+def waiting(path, *options, way='waits'):
+    """Verify and its program, in a session of their own; both run."""
+    fd = os.open(path, os.O_RDONLY)
+    process = subprocess.Popen(command(fd, '--json', '--no-probes', *options,
+                                       program=[SUBJECT, way, path]),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[fd],
+                               start_new_session=True)
+    os.close(fd)
+    # Its stdout is our stderr, where the other is for JSON.
+    line = process.stderr.readline()
+    with open('/proc/%d/task/%d/children' % (process.pid, process.pid)) as file:
+        return process, int(file.read().split()[0]), line
+
+
+def gone(pid, patience=5):
+    until = time.monotonic() + patience
+    while True:
+        try:
+            with open('/proc/%d/stat' % pid) as file:
+                if file.read().rsplit(')', 1)[1].split()[0] in 'ZX':
+                    return True
+        except OSError:
+            return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.01)
+
+
+def ended():
+    with secret_file() as path:
+        process, pid, line = waiting(path)
+        result(line == b'ready\n', 'with --json the program\'s stdout is stderr')
+        process.kill()
+        process.wait()
+        result(gone(pid), 'of SIGKILL verify dies, and so does the program')
+        for number, name in ((signal.SIGTERM, 'SIGTERM'), (signal.SIGINT, 'SIGINT')):
+            process, pid, _ = waiting(path)
+            process.send_signal(number)
+            said = json.loads(process.communicate(timeout=60)[0])
+            result(process.returncode == 2 and said['exit'] == {'signal': number, 'core': False}
+                   and any(stop['why'] == 'exit' for stop in said['stops']) and gone(pid),
+                   '%s is handed on to the program, which is searched as it ends' % name)
+        process, pid, _ = waiting(path, way='stubborn')
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        alive = not gone(pid, 0)
+        process.send_signal(signal.SIGTERM)
+        said = json.loads(process.communicate(timeout=60)[0])
+        result(alive and said['exit']['signal'] == 9,
+               'what does not heed it is ended when it is sent again')
+        process, pid, _ = waiting(path)
+        os.killpg(process.pid, signal.SIGINT)
+        said = json.loads(process.communicate(timeout=60)[0])
+        result(process.returncode == 2 and said['exit']['signal'] == signal.SIGINT and gone(pid),
+               'and so is what a terminal sends to both')
+        process, pid, _ = waiting(path)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.1)
+        os.kill(pid, signal.SIGKILL)
+        said = json.loads(process.communicate(timeout=60)[0])
+        result(said['exit']['signal'] == 9 and
+               any(stop['why'] == 'exit' and stop['complete'] for stop in said['stops']),
+               'the program, stopped, continued and killed by another')
+
+
+def late():
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, 'secret')
+        for keeps in (1, 0):
+            answer = run(None, '--json', '--no-probes', '--secret-file', path,
+                         program=[SUBJECT, 'makes', path, str(keeps)])
+            said = json.loads(answer.stdout)
+            result(answer.returncode == keeps and said['secret']['given'] and
+                   said['searched_sections'] == 1,
+                   'a secret that the program makes itself: %s' % ('found' if keeps else 'clean'))
+            os.unlink(path)
+        answer = run(None, '--json', '--no-probes', '--secret-file', path, program=['true'])
+        said = json.loads(answer.stdout)
+        result(answer.returncode == 2 and 'was not there' in str(said['notes']),
+               'one that never comes: no verdict')
+        answer = run(None, '--no-probes', '--secret-file', '/dev/zero', program=['true'])
+        result(answer.returncode == 2 and b'no plain file' in answer.stderr, 'no file')
+    answer = run(None, '--no-probes', program=[SUBJECT, 'clean', '/dev/urandom', '3'])
+    lines = answer.stderr.decode().splitlines()
+    result(answer.returncode == 0 and 'no secret was given' in lines[0] and
+           any('3 section ends' in line for line in lines),
+           'without a secret the first line says so, and sections are counted')
+
+
+def outputs():
+    with secret_file() as path, tempfile.TemporaryDirectory() as directory:
+        html, junit, file = (os.path.join(directory, name)
+                             for name in ('a.html', 'a.xml', 'a.json'))
+        hostile = '</script><!--<b>&"\x01\xff'
+        answer = run(path, '--json', '--no-probes', '--report', html, '--junit', junit,
+                     '--json-file', file, program=[SUBJECT, 'global', path, '0', hostile])
+        said = json.loads(answer.stdout)
+        with open(file) as text:
+            result(json.load(text) == said and answer.returncode == 1,
+                   'the file of JSON is what --json prints')
+        members = {'schema', 'verb', 'verdict', 'program', 'started', 'seconds', 'secret',
+                   'backend', 'level', 'exit', 'processes', 'stops', 'maps', 'events', 'probes',
+                   'pages', 'checks', 'notes'}
+        result(not members - set(said) and re.match(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$',
+                                                    said['started']),
+               'it has the members that the manual names')
+        stop = said['stops'][0]
+        result(not {'number', 'at', 'pid', 'thread', 'why', 'section', 'searched_bytes',
+                    'register_bytes', 'stopped_ns', 'complete', 'protected', 'unreadable',
+                    'findings'} - set(stop) and
+               not {'form', 'what', 'whole', 'bytes', 'in', 'place', 'address', 'offset',
+                    'symbol', 'mapping', 'rights'} - set(stop['findings'][0]) and
+               stop['protected'][0]['why'] in ('memfd_secret', 'a region of Lethe\'s'),
+               'likewise each stop and finding; secret pages are named')
+        mappings = said['maps'][0]['mappings']
+        kinds = {mapping['kind'] for mapping in mappings}
+        result({'stack', 'heap', 'file', 'anonymous', 'kernel'} <= kinds <=
+               {'stack', 'heap', 'file', 'anonymous', 'kernel', 'secret', 'device'} and
+               all(int(mapping['end'], 16) - int(mapping['start'], 16) == mapping['bytes']
+                   for mapping in mappings), 'and the map of the address space')
+        with open(html, encoding='utf-8') as text:
+            page = text.read()
+        data = page.split('id="data">')[1].split('</script>')[0]
+        result(json.loads(data) == said and '<!--' not in data and '@DATA@' not in page,
+               'the page has it inside, whatever the arguments are')
+        result(not re.search(r'(?:src|href)\s*=\s*"?(?:https?:)?//', page), 'and needs no network')
+        suite = ElementTree.parse(junit).getroot().find('testsuite')
+        cases = suite.findall('testcase')
+        failures = [case for case in cases if case.find('failure') is not None]
+        result(suite.get('name') == 'lethectl verify' and len(cases) == len(said['checks']) ==
+               int(suite.get('tests')) and len(failures) == int(suite.get('failures')) == 1 and
+               'kept' in failures[0].find('failure').text and
+               int(suite.get('skipped')) == len([case for case in cases
+                                                 if case.find('skipped') is not None]),
+               'JUnit XML is well-formed: a case for each check, a failure with its finding')
+        result(sorted(os.listdir(directory)) == ['a.html', 'a.json', 'a.xml'],
+               'no other file is left')
+        for option in ('--report', '--junit', '--json-file'):
+            answer = run(path, '--no-probes', option, '/dev/full', program=['true'])
+            result(answer.returncode == 2 and b'not written: No space left' in answer.stderr,
+                   'a full disk: no verdict, and why (%s)' % option)
+        answer = run(path, '--no-probes', '--report', os.path.join(directory, 'no/a.html'),
+                     program=['touch', os.path.join(directory, 'ran')])
+        result(answer.returncode == 2 and b'cannot be written' in answer.stderr and
+               not os.path.exists(os.path.join(directory, 'ran')),
+               'a report that cannot be written is known before the program is run')
+        fd = os.open(path, os.O_RDONLY)
+        with open('/dev/full', 'w') as full:
+            answer = subprocess.run(command(fd, '--json', '--no-probes', program=['true']),
+                                    pass_fds=[fd], stdout=full, stderr=subprocess.PIPE, check=False)
+        os.close(fd)
+        result(answer.returncode == 2 and b'not complete' in answer.stderr, 'stdout, likewise')
+        answer = run(path, '--no-probes', program=['cat'], input=b'as it is\n')
+        result(answer.stdout == b'as it is\n' and answer.stderr.endswith(b'clean\n'),
+               'stdin and stdout are the program\'s')
+        answer = run(path, '--no-probes', program=['sh', '-c', 'ls -l /proc/$$/fd'])
+        result(answer.stdout.count(b' -> ') >= 3 and path.encode() not in answer.stdout,
+               'and the secret\'s descriptor is not')
+
+
+def refused():
+    with secret_file() as path:
+        for options, words, sentence in (
+                (['true'], 'put -- before', 'a program without -- before it'),
+                ([], 'which program', 'no program'),
+                (['--secret', 'hunter2hunter2', '--', 'true'], 'every user can read',
+                 'a secret on the command line'),
+                (['--secret-fd', '0', '--', 'true'], 'the program\'s', 'the program\'s stdin'),
+                (['--secret-fd', '77', '--', 'true'], 'descriptor 77',
+                 'a descriptor that is not open'),
+                (['--every', '0', '--', 'true'], 'no number from 1', 'each 0th'),
+                (['--at', 'nothing', '--', 'true'], 'PROVIDER:NAME', 'a mark that is none'),
+                (['--forms', 'nothing', '--', 'true'], 'no form', 'a form that is none'),
+                (['--keep-core', '--', 'true'], '--core', 'a core to keep, and none asked for')):
+            answer = subprocess.run([LETHECTL, 'verify', '--no-probes', *options],
+                                    capture_output=True, check=False)
+            good = answer.returncode == 2 and words.encode() in answer.stderr
+            if not result(good, 'refused: ' + sentence):
+                note('%d: %s' % (answer.returncode, answer.stderr.decode()))
+        for program, status in (('/nowhere/at/all', 127), ('/dev/null', 126), ('/tmp', 126)):
+            answer = run(path, '--json', '--no-probes', program=[program])
+            said = json.loads(answer.stdout)
+            result(answer.returncode == status and said['verdict'] == 'unknown' and
+                   'not run' in said['error'], 'not run: %s: %d' % (program, status))
+    with secret_file(b'short') as path:
+        result(run(path, '--no-probes', program=['true']).returncode == 2,
+               'a secret that is too short')
+
+
+def probed():
+    said = Said('clean', '3', probes=True)
+    missing = None if said.checks.get(SWAP) == 'passed' else 'no probes here'
+    said.is_(said.status == 0 and said.checks.get(ACCESS) == 'passed' and
+             any(probe['attached'] for probe in said.json['probes']),
+             'under the probes, which do not take our own look for somebody\'s', missing)
+    # Of the last nobody but us reads, as we search it.
+    for backend, stolen, judged in (('memfd_secret', True, 'passed'), ('mlock', True, 'failed'),
+                                    ('mlock', False, 'passed')):
+        with secret_file() as path:
+            fd = os.open(path, os.O_RDONLY)
+            process = subprocess.Popen(
+                command(fd, '--json', program=[SUBJECT, 'waits', path]), pass_fds=[fd],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**os.environ, 'LETHE_BACKEND': backend})
+            os.close(fd)
+            process.stderr.readline()
+            with open('/proc/%d/task/%d/children' % (process.pid, process.pid)) as file:
+                pid = int(file.read().split()[0])
+            # Of what is only locked it is known when it was looked at last.
+            time.sleep(1.5)
+            read = stolen and steal(pid)
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGTERM)
+            answer = json.loads(process.communicate(timeout=60)[0])
+        checks = {check['name']: check['status'] for check in answer['checks']}
+        events = [event for event in answer['events'] if event['kind'] == 'access']
+        good = checks[ACCESS] == judged and bool(events) == stolen and \
+            read == (judged == 'failed')
+        if not result(good, '%s reads secret pages of %s meanwhile: %s'
+                      % ('somebody' if stolen else 'nobody', backend, judged), missing):
+            note((read, checks, events, answer['notes']))
+
+
+def steal(pid):
+    """Reads the first secret mapping; true if that could be had."""
+    start = None
+    with open('/proc/%d/smaps' % pid) as file:
+        for line in file:
+            if re.match('[0-9a-f]+-', line):
+                address, name = int(line.split('-')[0], 16), line
+            if line.startswith('VmFlags:') and ' dd' in line and ' lo' in line and \
+                    ('secretmem' in name or ' rd' in line) and not start:
+                start = address
+    with open('/proc/%d/mem' % pid, 'rb', buffering=0) as memory:
+        memory.seek(start)
+        try:
+            return len(memory.read(64)) == 64
+        except OSError:
+            return False
+
+
+def mainjob():
+    statuses = {}
+    for backend in ('memfd_secret', 'mlock'):
+        for how in ('plain', 'lethe'):
+            for mark in ('in_use', 'step_end'):
+                with secret_file() as path:
+                    fds = [os.open(path, os.O_RDONLY) for _ in range(2)]
+                    answer = subprocess.run(
+                        command(fds[0], '--json', '--no-probes', '--at', 'mainjob:' + mark,
+                                program=[MAINJOB, '--once', how, '--key-fd', str(fds[1]),
+                                         'README.md']),
+                        pass_fds=fds, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        env={**os.environ, 'LETHE_BACKEND': backend}, check=False)
+                    for fd in fds:
+                        os.close(fd)
+                    said = json.loads(answer.stdout)
+                    statuses[backend, how, mark] = (
+                        answer.returncode, said.get('exit'), said.get('sections'),
+                        {check['name']: check['status'] for check in said.get('checks', [])})
+    clean = (0, {'status': 0}, 6)
+    plainly = statuses['memfd_secret', 'plain', 'in_use']
+    good = plainly[0] == 1 and plainly[1] == {'status': 0} and plainly[3][MARK] == 'failed'
+    result(good, 'the main job, plainly, while it uses its key: found')
+    result(statuses['memfd_secret', 'lethe', 'in_use'][:3] == clean and
+           statuses['memfd_secret', 'lethe', 'step_end'][:3] == clean,
+           'with Lethe: clean, in use and after each step, and at each of six section ends')
+    locked = statuses['mlock', 'lethe', 'in_use']
+    good = locked[0] == 1 and locked[3][SECTION] == 'passed' and locked[3][MARK] == 'failed' and \
+        statuses['mlock', 'lethe', 'step_end'][:3] == clean
+    result(good, 'on mlock it is in locked memory while in use, which root can read, and not after')
+    if not good:
+        note(statuses)
+
+
+def marks():
+    answer = subprocess.run(['readelf', '-n', os.path.join(BUILD, 'lib/liblethe.so.0')],
+                            capture_output=True, text=True, check=False).stdout
+    result(answer.count('Name: section_end') >= 2 and 'Provider: lethe' in answer and
+           'Name: section_begin' in answer, 'readelf shows the marks')
+    gdb = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'info probes all lethe',
+                          os.path.join(BUILD, 'lib/liblethe.so.0')],
+                         capture_output=True, text=True, check=False).stdout
+    result('section_end' in gdb, 'so does gdb')
+
+
+def main():
+    print('KTAP version 1\n1..%d' % PLANNED, flush=True)
+    for part in (marks, places, plain, core, threads, processes, other_linker,
+                 unprivileged, outlived, ended, late, outputs,
+                 refused, probed, mainjob):
+        part()
+    print('# Totals: pass:%(ok)d fail:%(not ok)d skip:%(skip)d' % RESULTS)
+    return RESULTS['not ok'] or sum(RESULTS.values()) != PLANNED
+
+
+sys.exit(bool(main()))
