@@ -5,6 +5,7 @@
  *	verify.c		what it is asked for, and the way through
  *	verify_start.c		the program, started and traced from its first instruction
  *	verify_trace.c		what is heard of its threads, and what is done about it
+ *	verify_exit.c		how a process of it ends
  *	verify_tracee.c		its processes and threads, as they come and go
  *	verify_world.c		a process stopped whole
  *	verify_marks.c		breakpoints on the marks of liblethe, and on the dynamic linker
@@ -64,6 +65,7 @@ struct marks {
  * @children: threads of it that are known
  * @live: those of them that have not begun to exit
  * @sections, @searched: section ends, and those at which it was searched
+ * @kept: the thread that ended all others, stopped until they are gone
  * @executed: it runs a program, and not what it had when it was forked
  * @exit_searched: its memory was, as it ended
  * @dumps: a signal that dumps a core was given to it
@@ -75,6 +77,7 @@ struct process {
 	char name[64];
 	double from, to;
 	size_t threads, live;
+	struct tracee *kept;
 	unsigned long long sections, searched;
 	struct marks *marks;
 	bool executed, exit_searched, ended, let_go;
@@ -178,6 +181,14 @@ void tracee_go_on(struct tracee *tracee, int signal);
 /* Hears of one, whoever it is: into the queue. */
 void trace_hear(struct verify *verify, pid_t tid, int status);
 double verify_seconds(const struct verify *verify);
+
+/* verify_exit.c */
+/* A thread stands at its end. False if it is not to go on now. */
+bool exit_begins(struct verify *verify, struct tracee *tracee);
+/* It is gone. */
+void exit_ends(struct verify *verify, struct tracee *tracee);
+/* Where its core would be. */
+void remember_place(struct process *process);
 
 /* verify_tracee.c */
 struct tracee *tracee_find(struct verify *verify, pid_t tid);

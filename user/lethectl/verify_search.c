@@ -179,6 +179,16 @@ static void used_whole(struct verify *verify)
 	}
 }
 
+/*
+ * Was the process killed in the midst of it, as by a thread that was about to end all of
+ * them? Then this was none; what is left is searched at its exit.
+ */
+static bool cut_short(const struct scan *scan, enum why why, int err)
+{
+	return (why == WHY_SECTION || why == WHY_MARK) && !scan->nr_found &&
+	       (scan->gone || err == -ESRCH || err == -ENOENT);
+}
+
 /* With a secret. */
 static void search_for_it(struct verify *verify, struct tracee *tracee, enum why why,
 			  const struct core_set *core)
@@ -195,6 +205,8 @@ static void search_for_it(struct verify *verify, struct tracee *tracee, enum why
 	scan->peeked_at = 0;
 	err = scan_stopped(scan, text, sizeof(text));
 	progress_erase();
+	if (cut_short(scan, why, err))
+		return;
 	scan->stopped_ns = now_ns() - scan->stopped.since;
 	complete = !err && !scan->gone && !scan->stopped.not_stopped && !hides(scan);
 	if (err)

@@ -136,65 +136,6 @@ static void executed(struct verify *verify, struct tracee *tracee)
 			process->name);
 }
 
-static void remember_place(struct process *process)
-{
-	char path[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/cwd", (int)process->pid);
-	n = readlink(path, process->cwd, sizeof(process->cwd) - 1);
-	process->cwd[n > 0 ? n : 0] = '\0';
-}
-
-/* It is about to exit; if it is the last that has this memory, that is searched. */
-static void exiting(struct verify *verify, struct tracee *tracee)
-{
-	struct process *process = tracee->process;
-	size_t ends;
-
-	tracee_begins_exit(tracee);
-	if (process->live || (process == verify->root && !process->executed))
-		return;
-	if (!process->dumps)
-		remember_place(process);
-	/* Its parent's, as after vfork(2), is searched when that one ends. */
-	if (process->marks && process->marks->users > 1) {
-		process->exit_searched = true;
-		return;
-	}
-	/* A library that came by a way that was not seen ended sections that were not. */
-	if (process->marks) {
-		ends = process->marks->ends;
-		marks_look(verify, tracee, false);
-		verify->unseen_marks += process->marks->ends - ends;
-	}
-	search(verify, tracee, WHY_EXIT);
-}
-
-static void ended(struct verify *verify, struct tracee *tracee)
-{
-	struct process *process = tracee->process;
-	int status = tracee->status;
-	pid_t tid = tracee->tid;
-
-	tracee_gone(verify, tracee);
-	if (!process)
-		return;
-	/* The first thread's end is told last, and is the process's. */
-	if (tid == process->pid)
-		process->status = status;
-	if (process->threads)
-		return;
-	process->ended = true;
-	process->to = verify_seconds(verify);
-	if (!process->exit_searched && (process->executed || process != verify->root))
-		verify->unsearched_exits++;
-	marks_free(process->marks);
-	process->marks = NULL;
-	if (WIFSIGNALED(process->status))
-		core_search(verify, process);
-}
-
 static void signalled(struct verify *verify, struct tracee *tracee, int signal)
 {
 	const struct mark *mark = signal == SIGTRAP ? marks_hit(tracee) : NULL;
@@ -223,7 +164,7 @@ static void handle(struct verify *verify, struct tracee *tracee)
 	bool new = !tracee->process;
 
 	if (!WIFSTOPPED(status)) {
-		ended(verify, tracee);
+		exit_ends(verify, tracee);
 		return;
 	}
 	if (new)
@@ -244,8 +185,7 @@ static void handle(struct verify *verify, struct tracee *tracee)
 		executed(verify, tracee);
 		break;
 	case PTRACE_EVENT_EXIT:
-		exiting(verify, tracee);
-		if (tracee->queued)
+		if (!exit_begins(verify, tracee))
 			return;
 		break;
 	case PTRACE_EVENT_STOP:
