@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "../selftests/tap.h"
@@ -208,6 +209,14 @@ static void record_all(void)
 	record("hibernation image, veto", "mlock", &found[LOCKED]);
 }
 
+/* Since 7.0 one that is preempted at a tracepoint is not run for who comes there. */
+static bool may_leave_out(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && strtoul(name.release, NULL, 10) >= 7;
+}
+
 static void test_image(void)
 {
 	unsigned long long copied = pages_copied();
@@ -240,10 +249,16 @@ static void test_image(void)
 	       "of what is only locked it sees each of %zu pages (%llu), and the host finds it (%" PRIu64
 	       ")",
 	       ENDING_PAGES, image->secret, found[LOCKED].whole);
-	tap_ok(!total.kmod && !found[SECRET].copies && !image->unjudged && !counts.lost,
+	tap_ok(!total.kmod && !found[SECRET].copies && !image->unjudged,
 	       "of the region none: its frames are no longer (%llu), and the host finds nothing (%" PRIu64
 	       ")",
 	       total.kmod, found[SECRET].copies);
+	/* Then the probe alone could not tell; the host has searched all the same. */
+	if (counts.lost && may_leave_out())
+		tap_skip("a kernel that runs a program whenever a tracepoint is passed",
+			 "no event was lost (%llu)", counts.lost);
+	else
+		tap_ok(!counts.lost, "no event was lost (%llu)", counts.lost);
 }
 
 static void test_region(int region, unsigned char *map)
@@ -292,7 +307,7 @@ int main(void)
 	secret = map_memfd(&memfd);
 	if (map == MAP_FAILED)
 		tap_bail("no region: %s", strerror(errno));
-	tap_plan(13);
+	tap_plan(14);
 	must(ending_write(COMPACT, "0"), COMPACT, NULL);
 	ending_plant(&needles[CONTROL], "control", decoys, DECOYS);
 	ending_plant(&needles[LOCKED], "control-locked", only_locked(ENDING_PAGES),

@@ -48,7 +48,7 @@ static void at_sections(struct verify *verify)
 	else if (count->found)
 		check_add(
 			verify, name, CHECK_FAILED,
-			"%s copies, %s whole, at %s of %s section ends that were searched",
+			"%s copies, %s whole; searched at %s of %s section ends",
 			watch_number(count->found), watch_number(count->whole),
 			watch_number(count->stops), watch_number(verify->sections));
 	else if (verify->unseen_marks)
