@@ -23,8 +23,8 @@ __attribute__((unused)) static void residue_record(const char *row, const char *
 						   uint64_t control, uint64_t copies,
 						   uint64_t searched, const char *why)
 {
-	tap_note("residue\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s", row, backend,
-		 control, copies, searched, why);
+	tap_note("residue\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s", row,
+		 backend, control, copies, searched, why);
 }
 
 #endif /* RESIDUE_RECORD_H */

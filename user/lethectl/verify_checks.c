@@ -46,11 +46,10 @@ static void at_sections(struct verify *verify)
 		check_add(verify, name, CHECK_NOT_ASKED, "%s section ends, and no secret",
 			  watch_number(verify->sections));
 	else if (count->found)
-		check_add(
-			verify, name, CHECK_FAILED,
-			"%s copies, %s whole; searched at %s of %s section ends",
-			watch_number(count->found), watch_number(count->whole),
-			watch_number(count->stops), watch_number(verify->sections));
+		check_add(verify, name, CHECK_FAILED,
+			  "%s copies, %s whole; searched at %s of %s section ends",
+			  watch_number(count->found), watch_number(count->whole),
+			  watch_number(count->stops), watch_number(verify->sections));
 	else if (verify->unseen_marks)
 		check_add(verify, name, CHECK_UNKNOWN,
 			  "at %s marks there was no breakpoint, or not in time",
