@@ -123,10 +123,10 @@ $(PROGRAMS_O)/verify_subject_static: $(O)/lib/liblethe.a
 	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -static -o $@ \
 		$(filter %.c,$^) $(O)/lib/liblethe.a -pthread
 
-VERIFY_TAP := $(O)/tap/verify_test.tap
-$(VERIFY_TAP): tests/programs/verify_test.py $(LETHECTL) $(VERIFY_SUBJECTS) \
-		$(RESIDUE_O)/lethe-mainjob .FORCE
-	$(call say,TEST,lethectl verify)
+VERIFY_TAP := $(addprefix $(O)/tap/,verify_test.tap verify_program.tap)
+$(VERIFY_TAP): $(O)/tap/%.tap: tests/programs/%.py tests/programs/verifying.py $(LETHECTL) \
+		$(VERIFY_SUBJECTS) $(RESIDUE_O)/lethe-mainjob .FORCE
+	$(call say,TEST,lethectl verify: $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(LETHECTL) $(O) >$@ || grep '^not ok\|^# ' $@ || true
 LETHECTL_TAP += $(VERIFY_TAP)
