@@ -14,7 +14,7 @@ import time
 
 from scanning import DIRECTORY, Subject, answer, end, key, note, result, scan
 
-PLANNED = 19
+PLANNED = 20
 NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
 
 
@@ -39,10 +39,12 @@ class Kept:
         self.process.stdout.close()
 
 
-def kept(way, *options, part=slice(0, 32)):
+def kept(way, *options, part=slice(0, 32), zero=None):
     secret = key()
     # An offset in a file is not negative.
     secret = secret[:7] + bytes([secret[7] & 0x7f]) + secret[8:]
+    if zero is not None:
+        secret = secret[:zero] + b'\0' + secret[zero + 1:]
     with Kept(way, secret) as target:
         secret = secret[part]
         status, said = answer(target.pid, secret, *options)
@@ -65,6 +67,11 @@ def area():
     result(said['kernel']['live'] >= len(registers),
            'and known to be in the XSAVE area, and not told of twice')
     result(other == 0, 'what is nowhere is not found there either')
+    # The upper halves of ymm0 to ymm15 begin with byte 16, and before them is a zero.
+    status, said, _ = kept('live', zero=15)
+    if not result(status == 1 and all(f['in'] == 'register' for f in said['findings']),
+                  'nor is it where it reaches out of its component by a byte that fits'):
+        note(in_kernel(said))
     status, said, _ = kept('stale', '--no-kernel')
     result(status == 0 and 'kernel' not in said and not said['found'],
            '--no-kernel: what the kernel keeps is left out')

@@ -86,9 +86,12 @@ enum { BETWEEN = NONE, DEAD, IN_USE, ENTERED };
 static unsigned int class_of(const struct words_answer *answer, bool in_stack,
 			     unsigned int at)
 {
+	unsigned int end = at + SCAN_MIN - 1;
+
+	/* Of a word that begins with what just fits before a component, the rest is of it. */
 	if (!in_stack)
-		return component_at(at);
-	if (at >= answer->stack_size - ENTRY)
+		return component_at(component_at(at) == NONE ? end : at);
+	if (end >= answer->stack_size - ENTRY)
 		return ENTERED;
 	return at < answer->stack_used ? DEAD : IN_USE;
 }
@@ -127,7 +130,7 @@ static void register_at(unsigned int component, unsigned int at, char *name, siz
 	size_t i;
 
 	*name = '\0';
-	at -= areas.start[component];
+	at = at > areas.start[component] ? at - areas.start[component] : 0;
 	for (i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
 		if (registers[i].component == component && at >= registers[i].before)
 			snprintf(name, room, registers[i].name,
