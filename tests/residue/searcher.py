@@ -41,12 +41,13 @@ class Maps:
                 if re.match("[0-9a-f]+-[0-9a-f]+ ", line):
                     start, end = (int(part, 16) for part in words[0].split("-"))
                     name = words[5].strip() if len(words) > 5 else ""
-                    # What follows a file's without a gap is its .bss.
-                    before = self.maps[-1] if self.maps else {"end": 0, "file": False}
+                    # What follows a file's without a gap is its .bss; and what follows that
+                    # is not.
+                    before = self.maps[-1] if self.maps else {"end": 0, "name": ""}
                     self.starts.append(start)
                     self.maps.append({"start": start, "end": end, "name": name,
                                       "locked": False, "file": name.startswith("/") or
-                                      (not name and before["file"] and
+                                      (not name and before["name"].startswith("/") and
                                        before["end"] == start)})
                 elif words[0] == "VmFlags:":
                     self.maps[-1]["locked"] = {"lo", "dd"} <= set(line.split())

@@ -15,6 +15,7 @@
 #define SHALLOW 4096
 #define DEEP (64 * 1024)
 #define ALTERNATE (64 * 1024)
+#define GUARD 4096
 #define SESSION 256
 #define SECRET_AT 160
 
@@ -155,10 +156,14 @@ static void handle_on_stack(void)
 static void handle_on_alternate(void)
 {
 	stack_t stack = { .ss_size = ALTERNATE };
+	char *map = mmap(NULL, ALTERNATE + 2 * GUARD, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	stack.ss_sp = mmap(NULL, ALTERNATE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL))
+	/* Else it may be one mapping with a library's .bss, beside which it happens to be. */
+	if (map == MAP_FAILED || mprotect(map + GUARD, ALTERNATE, PROT_READ | PROT_WRITE))
+		abort();
+	stack.ss_sp = map + GUARD;
+	if (sigaltstack(&stack, NULL))
 		abort();
 	handle_signal(SA_ONSTACK);
 }
