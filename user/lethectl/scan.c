@@ -4,10 +4,7 @@
  * long as it reads, and changes nothing there. The secret comes by a file descriptor, not
  * by the command line, where every user could read it.
  */
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,53 +44,19 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static long number(struct argp_state *state, const char *option, const char *text,
-		   long least)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < least || value > INT_MAX)
-		argp_error(state, "--%s: \"%s\" is no number from %ld on", option, text,
-			   least);
-	return value;
-}
-
-static unsigned int forms(struct argp_state *state, const char *list)
-{
-	unsigned int wanted = 0;
-	size_t length, i;
-
-	for (;; list += length + 1) {
-		length = strcspn(list, ",");
-		for (i = 0; i < NR_FORMS; i++)
-			if (strlen(form_names[i]) == length &&
-			    !strncmp(form_names[i], list, length))
-				break;
-		if (i == NR_FORMS)
-			argp_error(state, "--forms: there is no form \"%.*s\"",
-				   (int)length, list);
-		wanted |= 1U << i;
-		if (!list[length])
-			return wanted;
-	}
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *given = state->input;
 
 	switch (key) {
 	case 'p':
-		given->pid = number(state, "pid", arg, 1);
+		given->pid = option_number(state, "pid", arg, 1);
 		break;
 	case KEY_SECRET_FD:
-		given->fd = number(state, "secret-fd", arg, 0);
+		given->fd = option_number(state, "secret-fd", arg, 0);
 		break;
 	case KEY_FORMS:
-		given->forms = forms(state, arg);
+		given->forms = option_forms(state, arg);
 		break;
 	case KEY_KERNEL:
 		given->kernel = true;
@@ -102,7 +65,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		given->no_kernel = true;
 		break;
 	case KEY_MINIMUM:
-		given->minimum = number(state, "minimum", arg, SCAN_MIN);
+		given->minimum = option_number(state, "minimum", arg, SCAN_MIN);
 		break;
 	case KEY_SECRET:
 		memset(arg, '*', strlen(arg));

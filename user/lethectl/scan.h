@@ -16,6 +16,7 @@
  *	scan_place.c	where an address lies
  *	scan_symbol.c	the same, in the file that is mapped there
  *	scan_file.c	a file, instead of a process
+ *	scan_options.c	what verbs that search read alike on the command line
  *	scan_session.c	one secret, held against one process after the other
  *	scan_report.c	what was found, for a person and for programs
  */
@@ -329,6 +330,12 @@ int registers_scan(struct scan *scan);
 ssize_t memory_read(const struct scan *scan, uint64_t address, void *to, size_t length);
 /* For engine_new(). */
 int memory_peek(void *scan, uint64_t address);
+
+/* scan_options.c: a whole number from @least on; a list of --forms, as a set of bits. */
+struct argp_state;
+long option_number(struct argp_state *state, const char *option, const char *text,
+		   long least);
+unsigned int option_forms(struct argp_state *state, const char *list);
 
 /* scan_session.c */
 /*

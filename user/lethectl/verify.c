@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,20 +66,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static unsigned long long number(struct argp_state *state, const char *option,
-				 const char *text, long least)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < least || value > INT_MAX)
-		argp_error(state, "--%s: \"%s\" is no number from %ld on", option, text,
-			   least);
-	return (unsigned long long)value;
-}
-
 static double seconds(struct argp_state *state, const char *text)
 {
 	char *end;
@@ -89,26 +74,6 @@ static double seconds(struct argp_state *state, const char *text)
 	if (end == text || *end || !isfinite(value) || value < 0 || value > 1e6)
 		argp_error(state, "--wait: \"%s\" is no number of seconds", text);
 	return value;
-}
-
-static unsigned int forms(struct argp_state *state, const char *list)
-{
-	unsigned int wanted = 0;
-	size_t length, i;
-
-	for (;; list += length + 1) {
-		length = strcspn(list, ",");
-		for (i = 0; i < NR_FORMS; i++)
-			if (strlen(form_names[i]) == length &&
-			    !strncmp(form_names[i], list, length))
-				break;
-		if (i == NR_FORMS)
-			argp_error(state, "--forms: there is no form \"%.*s\"",
-				   (int)length, list);
-		wanted |= 1U << i;
-		if (!list[length])
-			return wanted;
-	}
 }
 
 static void check(struct argp_state *state, const struct verify_options *asked)
@@ -132,7 +97,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_SECRET_FD:
-		asked->secret_fd = (int)number(state, "secret-fd", arg, 0);
+		asked->secret_fd = (int)option_number(state, "secret-fd", arg, 0);
 		break;
 	case KEY_SECRET_FILE:
 		asked->secret_file = arg;
@@ -144,13 +109,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			"a secret on the command line is one that every user can read in /proc, and the shell may keep: hold it for known. Use --secret-fd 3 3<FILE");
 		break;
 	case KEY_FORMS:
-		asked->forms = forms(state, arg);
+		asked->forms = option_forms(state, arg);
 		break;
 	case KEY_MINIMUM:
-		asked->minimum = number(state, "minimum", arg, SCAN_MIN);
+		asked->minimum = option_number(state, "minimum", arg, SCAN_MIN);
 		break;
 	case KEY_EVERY:
-		asked->every = number(state, "every", arg, 1);
+		asked->every = option_number(state, "every", arg, 1);
 		break;
 	case KEY_AT:
 		if (!strchr(arg, ':') || asked->nr_at == 16)
