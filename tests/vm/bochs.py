@@ -175,6 +175,26 @@ def _rows(found):
                        str(sum(kept)), str(sum(left)), str(_SEARCHED), ''])]
 
 
+def conclude(options, image, begun, console, lost, points, text):
+    """Leaves the document, and says what it came to; vm.py's exit status."""
+    if options.tap:
+        options.tap.parent.mkdir(parents=True, exist_ok=True)
+        options.tap.write_text(text, encoding='utf-8')
+    else:
+        print(text, end='', flush=True)
+    verdict = result.Verdict(lost, points, [])
+    outcome = f'LOST ({lost})' if lost else verdict.summary()
+    vm.say(f'{image.release}: {outcome}, {time.monotonic() - begun:.1f} s')
+    if verdict.good:
+        return 0
+    for good, sentence, notes in points:
+        if not good:
+            print('\n    '.join([f'not ok - {sentence}', *notes]),
+                  file=sys.stderr)
+    vm.keep_log(options, console, 'LOST' if lost else 'failed')
+    return vm.LOST if lost else vm.FAILED
+
+
 def judge(options, directory):
     """Run it; vm.py's exit status."""
     image = kernel.fetch(options.kernel, options.build, vm.say)
@@ -216,22 +236,7 @@ def judge(options, directory):
                    bad if lost or not bad else [*bad, *told]))
     text = tap.write(points, [f'Linux {image.release}, Bochs, Haswell',
                               *_rows(found)])
-    if options.tap:
-        options.tap.parent.mkdir(parents=True, exist_ok=True)
-        options.tap.write_text(text, encoding='utf-8')
-    else:
-        print(text, end='', flush=True)
-    verdict = result.Verdict(lost, points, [])
-    outcome = f'LOST ({lost})' if lost else verdict.summary()
-    vm.say(f'{image.release}: {outcome}, {time.monotonic() - begun:.1f} s')
-    if verdict.good:
-        return 0
-    for good, sentence, notes in points:
-        if not good:
-            print('\n    '.join([f'not ok - {sentence}', *notes]),
-                  file=sys.stderr)
-    vm.keep_log(options, console, 'LOST' if lost else 'failed')
-    return vm.LOST if lost else vm.FAILED
+    return conclude(options, image, begun, console, lost, points, text)
 
 
 def main(arguments):

@@ -19,7 +19,6 @@ import time
 import bochs
 import kernel
 import klog
-import result
 import tap
 import vm
 
@@ -61,18 +60,7 @@ def judge(options, directory):
          bad if lost or not bad else [*bad, *told]),
     ]
     text += tap.write(points, [f'Linux {image.release}, Bochs, Skylake'])
-    if options.tap:
-        options.tap.parent.mkdir(parents=True, exist_ok=True)
-        options.tap.write_text(text, encoding='utf-8')
-    else:
-        print(text, end='', flush=True)
-    verdict = result.Verdict(lost, points, [])
-    outcome = f'LOST ({lost})' if lost else verdict.summary()
-    vm.say(f'{image.release}: {outcome}, {time.monotonic() - begun:.1f} s')
-    if verdict.good:
-        return 0
-    vm.keep_log(options, console, 'LOST' if lost else 'failed')
-    return vm.LOST if lost else vm.FAILED
+    return bochs.conclude(options, image, begun, console, lost, points, text)
 
 
 def main(arguments):
