@@ -7,8 +7,7 @@ RESIDUE_O := $(O)/tests/residue
 # Each program's own objects; those of the searchers are shared.
 SEARCH	:= search needle
 ASK	:= ask where needle
-residue-search-src := search_process secret_pages where needle \
-	$(if $(wildcard user/lethectl/scan_kernel.c),no_kernel)
+residue-search-src := search_process secret_pages where needle no_kernel
 ramsearch-src	:= search_ram $(SEARCH)
 lethe-mainjob-src := mainjob report summary verdict run look frames peer self_search exchange \
 		   transfer aes_schedule secret_pages search $(ASK)

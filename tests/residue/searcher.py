@@ -14,7 +14,7 @@ from collections import Counter
 SECONDS = 120
 CLEAN, FOUND = 0, 1
 # What the kernel keeps of a process, and nobody reads in its memory.
-OF_THE_KERNEL = ("kernel", "thread name")
+OF_THE_KERNEL = "thread name"
 
 
 class Unsearched(Exception):
@@ -62,7 +62,7 @@ class Maps:
 
 def kind_of(finding, maps):
     """The kind of place that a finding is in."""
-    if finding["in"] in OF_THE_KERNEL:
+    if finding["in"] == OF_THE_KERNEL:
         return "kernel"
     if finding["in"] == "register":
         return "register"
