@@ -29,6 +29,10 @@ ifneq ($(filter-out $(KERNELS),$(CHOSEN)),)
 $(error no kernel "$(KERNEL)": there is all, or one of $(KERNELS))
 endif
 
+# One source for it: the header that programs see.
+VERSION	:= $(shell awk '/define LETHE_VERSION_(MAJOR|MINOR|PATCH)/ { printf "%s%s", dot, $$3; dot = "." }' \
+	user/include/lethe.h)
+
 CC	?= cc
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
@@ -55,6 +59,7 @@ FALLBACKS := memfd_secret mlock
 
 include bpf/rules.mk
 include user/rules.mk
+-include user/install.mk
 include tests/vm/rules.mk
 include kmod/rules.mk
 include tests/selftests/rules.mk
@@ -64,6 +69,11 @@ include tests/probes/rules.mk
 include tests/bench/rules.mk
 include tests/programs/rules.mk
 include tests/tools/rules.mk
+-include tests/cpp/rules.mk
+-include tests/examples/rules.mk
+-include tests/install/rules.mk
+-include tests/manual/rules.mk
+-include tests/packages/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
@@ -90,8 +100,9 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
-	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP) \
-	  $(README_TAP)
+	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(CPP_TAP) $(EXAMPLES_TAP) $(MANUAL_TAP) \
+	  $(INSTALL_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP) $(PACKAGES_TAP) \
+	  $(WALK_TAP) $(README_TAP) $(SECURITY_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)
