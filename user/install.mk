@@ -68,6 +68,7 @@ ldconfig = $(Q)[ -n "$$DESTDIR" ] || [ "$$(id -u)" -ne 0 ] || PATH=$$PATH:/usr/s
 # The variables are the command line's: made anew each time.
 filled = $(Q)mkdir -p $(@D) && sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 	-e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+	-e 's|@OUTSIDE@|$(if $(filter /usr,$(PREFIX)),,-L$${libdir}$(comma))|' \
 	-e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' $< >$@
 $(INSTALL_O)/%.pc: user/packaging/%.pc.in .FORCE
 	$(filled)

@@ -102,12 +102,14 @@ $(O)/lib/liblethe.so.0: $(LIB_OBJ) user/src/liblethe.map
 		$(LIB_OBJ) $(LIB_END)
 
 # One object, whose internal names a program cannot collide with. _.stapsdt.base stays
-# what it is: of a program that has marks of its own the linker keeps one (mark.h).
+# what it is: of a program that has marks of its own the linker keeps one (mark.h). So
+# does what frames are unwound by: libc.a has the same, and is without if ours is local.
 $(O)/lib/liblethe.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LD) -r -o $(LIB_O)/liblethe.o $(LIB_OBJ)
 	$(Q)objcopy --localize-hidden $(LIB_O)/liblethe.o
+	$(Q)objcopy --wildcard --globalize-symbol='DW.ref.*' $(LIB_O)/liblethe.o
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(LIB_O)/liblethe.o
 
