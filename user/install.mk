@@ -56,6 +56,7 @@ MODULE_SRC = $(SRCDIR)/lethe-$(VERSION)
 MODULE_PLACES = $(foreach f,Kbuild $(wildcard kmod/Kbuild kmod/*.[ch] kmod/uapi/linux/*.h), \
 		644:$(f):$(MODULE_SRC)/$(f)) \
 	 644:$(INSTALL_O)/dkms.conf:$(MODULE_SRC)/dkms.conf \
+	 755:kmod/packaging/lethe-mok:$(MODULE_SRC)/lethe-mok \
 	 644:kmod/packaging/60-lethe.rules:$(SYSLIBDIR)/udev/rules.d/60-lethe.rules \
 	 644:kmod/packaging/modules-load.conf:$(SYSLIBDIR)/modules-load.d/lethe.conf \
 	 conf:kmod/packaging/modprobe.conf:$(SYSCONFDIR)/modprobe.d/lethe.conf

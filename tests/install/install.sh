@@ -33,7 +33,7 @@ expected() {
 }
 expected_module() {
 	(find Kbuild kmod -name '*.[ch]' -o -name Kbuild) | sed "s|^|usr/src/lethe-$version/|"
-	printf '%s\n' "usr/src/lethe-$version/dkms.conf" usr/lib/udev/rules.d/60-lethe.rules \
+	printf '%s\n' "usr/src/lethe-$version"/{dkms.conf,lethe-mok} usr/lib/udev/rules.d/60-lethe.rules \
 		usr/lib/modules-load.d/lethe.conf etc/modprobe.d/lethe.conf
 }
 executables() {
@@ -153,7 +153,8 @@ module() { (umask 077 && lethe install-module DESTDIR="$modules"); }
 ok 'make install-module' module
 expected_module | sort >"$scratch/expected"
 module_files() {
-	files "$modules" | diff "$scratch/expected" - && [ -z "$(find "$modules" -type f ! -perm 644)" ] &&
+	files "$modules" | diff "$scratch/expected" - && 
+		[ "$(find "$modules" -type f ! -perm 644 -printf '%f %m\n')" = 'lethe-mok 755' ] &&
 		grep -q "^PACKAGE_VERSION=\"$version\"$" "$modules/usr/src/lethe-$version/dkms.conf"
 }
 ok 'puts all of the source, the udev rule, the list of modules and the options, and no file more' module_files

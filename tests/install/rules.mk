@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# install: what make install puts, and what an author makes of it.
+# install: what make install puts, and what an author makes of it; what the libraries
+# export; the module by DKMS on each kernel, and signed.
 
-INSTALL_TAP := $(O)/tap/install.tap $(O)/tap/install-use.tap $(O)/tap/abi.tap
+INSTALL_TAP := $(addprefix $(O)/tap/,install.tap install-use.tap abi.tap denied.tap)
+INSTALL_TEST_O := $(O)/tests/install
 
 # They call make themselves, on what is built by now.
 INSTALL_BUILT = $(LIBRARIES) $(LETHECTL) $(INSTALL_O)/bin/lethectl \
@@ -28,3 +30,40 @@ abi-all: $(LIBRARIES) $(RUN_LIBRARY)
 	$(call say,ABI,liblethe)
 	$(Q)user/packaging/check_abi.sh user/src/liblethe.map user/include/lethe.h $(O)/lib $(LIB_OBJ)
 	$(Q)user/packaging/since_tag.sh $(O)
+
+# Static, for guests too.
+$(INSTALL_TEST_O)/use: tests/install/use.c $(O)/lib/liblethe.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -DHEAP -Iuser/include -static -o $@ $< $(O)/lib/liblethe.a
+
+$(INSTALL_TEST_O)/denied: tests/install/denied.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
+
+$(O)/tap/denied.tap: tests/install/denied.sh $(INSTALL_TEST_O)/denied $(INSTALL_TEST_O)/use .FORCE
+	$(call say,TEST,system calls that are denied)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $(INSTALL_TEST_O) >$@ || grep -A40 '^not ok' $@ || true
+
+# The module. DKMS is the Debian's that a kernel is of.
+DKMS_KERNELS := $(filter-out %-plain,$(CHOSEN))
+DKMS_PY	:= $(addprefix tests/install/,kmod_root.py dkms.py signing.py)
+$(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap): $(O)/tap/dkms-%.tap: $(DKMS_PY) $(INSTALL_TEST_O)/use \
+		$(VM_NEEDS) .FORCE
+	$(call say,TEST,DKMS on $*)
+	$(Q)mkdir -p $(@D)
+	$(Q)O=$(O) python3 -B tests/install/dkms.py $(MAKE) $* $(INSTALL_TEST_O)/use >$@ || \
+		grep '^not ok\|^# ' $@ || true
+
+# A kernel's demand for signatures is the same on all.
+SIGNED_ON := $(firstword $(DKMS_KERNELS))
+$(O)/tap/signing.tap: $(O)/tap/dkms-$(SIGNED_ON).tap $(call kmod-ko,$(SIGNED_ON)) $(DKMS_PY) .FORCE
+	$(call say,TEST,signed modules)
+	$(Q)O=$(O) python3 -B tests/install/signing.py $(SIGNED_ON) $(call kmod-ko,$(SIGNED_ON)) \
+		$(INSTALL_TEST_O)/$(SIGNED_ON) >$@ || grep '^not ok\|^# ' $@ || true
+
+INSTALL_TAP += $(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap) $(if $(SIGNED_ON),$(O)/tap/signing.tap)
+
+-include $(INSTALL_TEST_O)/use.d $(INSTALL_TEST_O)/denied.d

@@ -12,6 +12,7 @@ None of it needs root. Where it is not there, user namespaces take its place.
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -256,6 +257,35 @@ def is_whole(root):
     made_with = root / _MADE_WITH
     return made_with.exists() and \
         made_with.read_text(encoding='ascii') == ' '.join(TOOLS)
+
+
+def have_root(release, packages, directory, build, say):
+    """A root of these packages of a release, with all that they need, below
+    `directory`: made if it is not there or was made of others."""
+    root, stamp = directory / 'root', directory / 'packages'
+    with locked(directory):
+        if stamp.exists() and is_whole(root) and \
+                stamp.read_text(encoding='ascii') == ' '.join(packages):
+            return root
+        debian = Debian(release, build)
+        with debian.lock(), tempfile.TemporaryDirectory(dir=directory) as scratch:
+            fresh = Path(scratch) / 'root'
+            fresh.mkdir()
+            debian.update(say)
+            try:
+                debian.unpack(packages, fresh, say)
+            except DebianError:
+                # A newer one may have come since the lists did, and this gone.
+                debian.update(say, force=True)
+                shutil.rmtree(fresh)
+                fresh.mkdir()
+                debian.unpack(packages, fresh, say)
+            # Last, and by renaming: what stands there is always whole.
+            stamp.unlink(missing_ok=True)
+            shutil.rmtree(root, ignore_errors=True)
+            fresh.rename(root)
+            stamp.write_text(' '.join(packages), encoding='ascii')
+    return root
 
 
 def run_within(root, places, words):
