@@ -8,6 +8,7 @@
 #	denied.sh DIRECTORY		where denied and use are
 set -u
 denied=$1/denied use=$1/use
+program=$use
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export LC_ALL=C
@@ -35,7 +36,7 @@ run() {
 	for call; do
 		numbers+=$(number_of "$call"),
 	done
-	{ timeout 60 "$denied" "$how" "$numbers" "$use" >"$scratch/out" 2>"$scratch/said"; } 2>/dev/null
+	{ timeout 60 "$denied" "$how" "$numbers" "$program" >"$scratch/out" 2>"$scratch/said"; } 2>/dev/null
 	status=$?
 }
 # is STATUS OUTPUT [SAID]
@@ -47,7 +48,7 @@ secret='memfd_secret stack 2 block 2'
 locked='mlock stack 1 block 1'
 
 echo "KTAP version 1"
-echo "1..12"
+echo "1..14"
 
 run 1 swapon
 ok 'control: under a filter that denies something else sections are on memfd_secret' is 0 "$secret"
@@ -77,6 +78,13 @@ run 1 madvise
 ok 'without madvise there is no section: an error' is 1 '' 'lethe_do'
 run 1 sigaltstack
 ok 'nor without sigaltstack' is 1 '' 'lethe_do'
+
+program=$1/signalled
+run 1 swapon
+ok 'after LETHE_FAST nothing is left of a signal on a stack of the program'\''s; control: it was, outside' \
+	is 0 'outside some, inside none'
+run 1 mincore
+ok 'also where nobody may ask by mincore what is mapped' is 0 'outside some, inside none'
 
 # All that it calls, against the list.
 listed() {

@@ -32,7 +32,7 @@ abi-all: $(LIBRARIES) $(RUN_LIBRARY)
 	$(Q)user/packaging/since_tag.sh $(O)
 
 # Static, for guests too.
-$(INSTALL_TEST_O)/use: tests/install/use.c $(O)/lib/liblethe.a
+$(addprefix $(INSTALL_TEST_O)/,use signalled): $(INSTALL_TEST_O)/%: tests/install/%.c $(O)/lib/liblethe.a
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DHEAP -Iuser/include -static -o $@ $< $(O)/lib/liblethe.a
@@ -42,7 +42,7 @@ $(INSTALL_TEST_O)/denied: tests/install/denied.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
 
-$(O)/tap/denied.tap: tests/install/denied.sh $(INSTALL_TEST_O)/denied $(INSTALL_TEST_O)/use .FORCE
+$(O)/tap/denied.tap: tests/install/denied.sh $(addprefix $(INSTALL_TEST_O)/,denied use signalled) .FORCE
 	$(call say,TEST,system calls that are denied)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(INSTALL_TEST_O) >$@ || grep -A40 '^not ok' $@ || true
@@ -64,6 +64,14 @@ $(O)/tap/signing.tap: $(O)/tap/dkms-$(SIGNED_ON).tap $(call kmod-ko,$(SIGNED_ON)
 	$(Q)O=$(O) python3 -B tests/install/signing.py $(SIGNED_ON) $(call kmod-ko,$(SIGNED_ON)) \
 		$(INSTALL_TEST_O)/$(SIGNED_ON) >$@ || grep '^not ok\|^# ' $@ || true
 
-INSTALL_TAP += $(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap) $(if $(SIGNED_ON),$(O)/tap/signing.tap)
+# Debian 12's own kernel is the first of the table.
+UNITS_ON := $(filter $(firstword $(KERNELS)),$(DKMS_KERNELS))
+$(O)/tap/units.tap: $(O)/tap/dkms-$(UNITS_ON).tap tests/install/units.py \
+		$(wildcard tests/packages/*.py) $(INSTALL_TEST_O)/use .FORCE
+	$(call say,TEST,units of systemd)
+	$(Q)O=$(O) python3 -B tests/install/units.py $(MAKE) $(INSTALL_TEST_O)/use \
+		$(INSTALL_TEST_O)/$(UNITS_ON) >$@ || grep '^not ok\|^# ' $@ || true
 
--include $(INSTALL_TEST_O)/use.d $(INSTALL_TEST_O)/denied.d
+INSTALL_TAP += $(if $(UNITS_ON),$(O)/tap/units.tap) $(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap) $(if $(SIGNED_ON),$(O)/tap/signing.tap)
+
+-include $(addprefix $(INSTALL_TEST_O)/,use.d signalled.d denied.d)

@@ -204,8 +204,9 @@ static int wipe_missing(const struct wiper *wiper, const struct mapping *mapping
 		n = (round_up(end, PAGE) - page) / PAGE;
 		if (n > FEW)
 			n = FEW;
+		/* Gone since it was seen; or nobody may ask. */
 		if (mincore((void *)page, n * PAGE, resident) < 0)
-			return 0;
+			return errno == ENOMEM ? 0 : -errno;
 		dropped = page < at ? at : page;
 		for (i = 0; i < n; i++) {
 			uintptr_t first = page + i * PAGE;

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "internal.h"
+#include "resident.h"
 #include "tools.h"
 
 /* What Go gives to threads that are not its own; most handlers need a tenth. */
@@ -194,6 +195,15 @@ size_t signal_stack_leave(struct thread *thread)
 	return was_used(signals->stand_in) ? stack_wipe(signals->stand_in) : 0;
 }
 
+/* By having the kernel read of each page: a seccomp filter may deny mincore(). */
+static bool can_be_read(const char *at, const char *end)
+{
+	for (; at < end; at += PAGE)
+		if (!resident_can_be_read((uintptr_t)at))
+			return false;
+	return true;
+}
+
 /* Is all of it mapped? A program may have unmapped it without saying so. */
 static bool is_mapped(const char *start, const char *end)
 {
@@ -206,7 +216,7 @@ static bool is_mapped(const char *start, const char *end)
 		if (length > sizeof(resident) * PAGE)
 			length = sizeof(resident) * PAGE;
 		if (mincore((void *)at, length, resident) < 0)
-			return false;
+			return errno != ENOMEM && can_be_read(at, end);
 	}
 	return true;
 }
