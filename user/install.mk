@@ -50,7 +50,8 @@ PLACES = $(foreach l,$(INSTALL_LIBS), \
 	 $(foreach p,$(wildcard user/man/*.[1-9]), \
 		644:$(p):$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p))) \
 	 $(foreach c,$(wildcard user/completion/*),644:$(c):$(COMPLETIONDIR)/$(notdir $(c))) \
-	 $(call folder-of,user/examples,$(DOCDIR)/examples)
+	 $(call folder-of,user/examples,$(DOCDIR)/examples) \
+	 $(foreach f,README.md lethe.conf,644:user/packaging/$(f):$(DOCDIR)/examples/deploy/$(f))
 
 MODULE_SRC = $(SRCDIR)/lethe-$(VERSION)
 MODULE_PLACES = $(foreach f,Kbuild $(wildcard kmod/Kbuild kmod/*.[ch] kmod/uapi/linux/*.h), \
@@ -63,8 +64,10 @@ MODULE_PLACES = $(foreach f,Kbuild $(wildcard kmod/Kbuild kmod/*.[ch] kmod/uapi/
 
 export DESTDIR
 put	= $(Q)user/packaging/put.sh
-# In a package it is for the package's scripts.
-ldconfig = $(Q)[ -n "$$DESTDIR" ] || [ "$$(id -u)" -ne 0 ] || PATH=$$PATH:/usr/sbin:/sbin ldconfig
+# Does the dynamic linker look in $(LIBDIR)? For a DESTDIR that is the package's business.
+is-searched = [ -z "$$DESTDIR" ] && PATH=$$PATH:/usr/sbin:/sbin ldconfig -vNX 2>/dev/null | \
+	sed -n 's|^\(/[^:]*\):.*|\1|p' | xargs readlink -f | grep -qx "$$(readlink -f $(LIBDIR))"
+ldconfig = [ "$$(id -u)" -ne 0 ] || PATH=$$PATH:/usr/sbin:/sbin ldconfig
 
 # The variables are the command line's: made anew each time.
 filled = $(Q)mkdir -p $(@D) && sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -85,12 +88,14 @@ install-files: $(LIBRARIES) $(foreach l,$(INSTALL_LIBS),$(call install-lib,$(l))
 		$(PKGCONFIG:%=$(INSTALL_O)/%.pc)
 	$(call say,PUT,$(DESTDIR)$(PREFIX))
 	$(put) in $(DOCDIR) $(PLACES)
-	$(ldconfig)
+	$(Q)if $(is-searched); then $(ldconfig); elif [ -z "$$DESTDIR" ]; then \
+		echo '          no program looks in $(LIBDIR) by itself:'; \
+		echo '          run it with LD_LIBRARY_PATH, or link it with -Wl,-rpath'; fi
 
 uninstall-files:
 	$(call say,TAKE,$(DESTDIR)$(PREFIX))
-	$(put) out $(DOCDIR) $(PLACES)
-	$(ldconfig)
+	$(Q)if $(is-searched); then then='$(ldconfig)'; fi; \
+		user/packaging/put.sh out $(DOCDIR) $(PLACES) && eval "$$then"
 
 install-module-files: $(INSTALL_O)/dkms.conf
 	$(call say,PUT,$(DESTDIR)$(MODULE_SRC))

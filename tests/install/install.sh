@@ -24,7 +24,8 @@ expected() {
 	done
 	printf '%s\n' "$lib"/liblethe{,-malloc}.{so,a} "$lib/liblethe-malloc.wrap" \
 		"$lib"/pkgconfig/lethe{,-malloc}.pc bin/lethectl include/linux/lethe.h \
-		share/bash-completion/completions/lethectl
+		share/bash-completion/completions/lethectl \
+		share/doc/lethe/examples/deploy/{README.md,lethe.conf}
 	(cd user/include && printf 'include/%s\n' *.h*)
 	(cd user/man && for name in *.[1-9]; do
 		echo "share/man/man${name##*.}/$name"
@@ -97,13 +98,16 @@ ok 'make uninstall takes every file of it, and none of somebody else'\''s beside
 own_directories() { [ -d "$stage/usr/share/doc/lethe" ] && [ ! -e "$stage/usr/share/doc/lethe/examples" ]; }
 ok 'a directory of ours goes, one that holds a file of somebody else'\''s stays' own_directories
 
+# seen WORDS COMMAND...: it says this
+seen() { "${@:2}" | tee "$scratch/words" && grep -q -e "$1" "$scratch/words"; }
+
 # In earnest: no DESTDIR, a prefix that has something of other people's already.
 prefix=$scratch/prefix
 mkdir -p "$prefix/share/man" "$prefix/$lib"
 echo mine >"$prefix/$lib/libother.a"
 tree "$prefix" >"$scratch/before"
 real() { lethe install PREFIX="$prefix" && lethe install PREFIX="$prefix"; }
-ok 'make install to a prefix, twice' real
+ok 'make install to a prefix, twice, says that no program looks there' seen 'no program looks in' real
 ok 'from there a program starts that finds what it needs beside its library' \
 	env LD_LIBRARY_PATH="$prefix/$lib" "$prefix/bin/lethectl" run --require=unmapped -- true
 status() { LD_LIBRARY_PATH=$prefix/$lib "$prefix/bin/lethectl" status; }
@@ -166,7 +170,7 @@ parameters() {
 ok 'the options file has every parameter of the module, and sets none' parameters
 
 echo 'options lethe hibernate=veto' >"$modules/etc/modprobe.d/lethe.conf"
-module && kept_twice=$(cat "$modules/etc/modprobe.d/lethe.conf")
+module >/dev/null && kept_twice=$(cat "$modules/etc/modprobe.d/lethe.conf")
 module_out() {
 	[ "${kept_twice-}" = 'options lethe hibernate=veto' ] &&
 		lethe uninstall-module DESTDIR="$modules" && grep -q 'kept, since it was edited' "$scratch/said" &&
