@@ -9,25 +9,9 @@
 set -u
 denied=$1/denied use=$1/use
 program=$use
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-export LC_ALL=C
-unset LD_PRELOAD LETHE_BACKEND LETHE_REQUIRE LETHE_OVERFLOW
+# shellcheck source=tests/install/tree.sh
+. tests/install/tree.sh
 
-number=0
-failed=0
-ok() {
-	local sentence=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $sentence"
-	else
-		failed=1
-		echo "not ok $number - $sentence"
-		sed 's/^/# /' "$scratch/out" "$scratch/said"
-	fi
-}
 number_of() { awk -v name="__NR_$1" '$2 == name { print $3 }' /usr/include/x86_64-linux-gnu/asm/unistd_64.h; }
 # run HOW CALL...: without these system calls, by an errno or by death
 run() {
@@ -36,13 +20,14 @@ run() {
 	for call; do
 		numbers+=$(number_of "$call"),
 	done
-	{ timeout 60 "$denied" "$how" "$numbers" "$program" >"$scratch/out" 2>"$scratch/said"; } 2>/dev/null
+	{ timeout 60 "$denied" "$how" "$numbers" "$program" >"$scratch/out" 2>"$scratch/err"; } 2>/dev/null
 	status=$?
 }
 # is STATUS OUTPUT [SAID]
 is() {
+	cat "$scratch/out" "$scratch/err"
 	[ "$status" -eq "$1" ] && [ "$(cat "$scratch/out")" = "$2" ] &&
-		{ [ -z "${3-}" ] || grep -q -e "$3" "$scratch/said"; }
+		{ [ -z "${3-}" ] || grep -q -e "$3" "$scratch/err"; }
 }
 secret='memfd_secret stack 2 block 2'
 locked='mlock stack 1 block 1'
@@ -92,13 +77,12 @@ listed() {
 		grep -oE '\b[a-z][a-z_0-9]*\b' | grep -vx calls | sort -u
 }
 called() {
-	strace -f -o "$scratch/trace" "$use" >"$scratch/out" 2>"$scratch/said" &&
-		LETHE_BACKEND=mlock strace -f -o "$scratch/trace2" "$use" >"$scratch/out" &&
+	strace -f -o "$scratch/trace" "$use" && LETHE_BACKEND=mlock strace -f -o "$scratch/trace2" "$use" &&
 		# From the library's first on: what is before that is libc's.
 		awk 'FNR == 1 { on = 0 } /memfd_secret|mlock/ { on = 1 } on && match($0, /[a-z_0-9]+\(/) {
 			print substr($0, RSTART, RLENGTH - 1) }' "$scratch"/trace* | sort -u >"$scratch/called"
 	grep -qx memfd_secret "$scratch/called" && grep -qx madvise "$scratch/called" &&
-		! comm -23 "$scratch/called" <(listed) | tee "$scratch/said" | grep .
+		! comm -23 "$scratch/called" <(listed) | grep .
 }
 ok 'each that it calls is in the list of user/packaging/README.md' called
 
@@ -120,4 +104,4 @@ if command -v systemd-analyze >/dev/null; then
 else
 	echo "ok $((number += 1)) - $sentence # SKIP no systemd"
 fi
-[ $failed -eq 0 ]
+[ "$failed" -eq 0 ]

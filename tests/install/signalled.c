@@ -33,7 +33,8 @@ static size_t left(void)
 
 int main(void)
 {
-	const struct lethe_options options = { .size = sizeof(options), .flags = LETHE_FAST };
+	const struct lethe_options options = { .size = sizeof(options),
+					       .flags = LETHE_FAST };
 	const stack_t ours = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
 	size_t outside;

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# For the tests of what is installed: KTAP's lines, trees as text, and make. Sourced,
-# with $make and $O set; what a test said is in $scratch/said.
+# For the tests of what is installed: KTAP's lines, trees as text, and make, for who has
+# set $make and $O. Sourced; what a test said is in $scratch/said.
 
-: "${make:?}" "${O:?}"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export LC_ALL=C
-unset LD_PRELOAD LETHE_BACKEND LETHE_REQUIRE DESTDIR PKG_CONFIG_PATH
+unset LD_PRELOAD LETHE_BACKEND LETHE_REQUIRE LETHE_OVERFLOW DESTDIR PKG_CONFIG_PATH
 # Those of the make that runs this: its targets and its job server are not ours.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
@@ -35,4 +34,4 @@ files() { (cd "$1" && find . ! -type d -printf '%P\n' | sort); }
 # same FILE FILE: or the difference, said
 same() { diff "$1" "$2"; }
 # lethe TARGET [VARIABLE=VALUE...]
-lethe() { "$make" --no-print-directory O="$O" "$@"; }
+lethe() { "${make:?}" --no-print-directory O="${O:?}" "$@"; }

@@ -76,7 +76,7 @@ echo "== dropin"
 systemctl start guarded.service
 journalctl -q -o cat -u guarded.service | grep stack
 systemctl show guarded.service -p LimitMEMLOCK -p MemorySwapMax -p LimitCORE -p Environment
-journalctl -q -o cat -b | grep 'guarded.*[Uu]nknown\\|lethe.conf' || true
+journalctl -q -o cat -b | grep -i 'guarded.*unknown\\|lethe.conf' || true
 ''')
     return ''.join(lines)
 
@@ -130,7 +130,7 @@ def main():
     text = said.get('dropin', why)
     point(all(line in text for line in (KMOD, 'LimitMEMLOCK=67108864', 'MemorySwapMax=0',
                                         'LimitCORE=0', 'LETHE_REQUIRE=unmapped')) and
-          'nknown' not in text, 'the drop-in, each line in force, on a closed unit: the module', text)
+          'unknown' not in text.lower(), 'the drop-in, each line in force, on a closed unit: the module', text)
     print(tap.write(points), end='')
     return int(not all(good for good, _, _ in points))
 
