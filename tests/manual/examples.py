@@ -51,38 +51,35 @@ def expression(words):
     return '.*'.join(re.sub(r'([][.*^$\\])', r'\\\1', part) for part in words.split('...'))
 
 
-def words_for_linker(text, program):
-    """What follows the compiler's options."""
+def command_for(language, program, source, text):
+    """As the page says, with where things are here. C++ is looked at, and not linked."""
+    if language == 'c++':
+        return ['-x', 'c++', '-fsyntax-only', source]
     said = BUILT.match(text)
-    words = shlex.split(said[1]) if said else ['-llethe']
-    return [str(program) if word.endswith('.c') else word for word in words], said
+    words = shlex.split(said[1] if said else 'FILE.c -llethe')
+    return [*LINK, *(source if word.endswith('.c') else word for word in words), '-o', program]
 
 
 def compile_as(language, program, source, text):
-    """Exit status and what the compiler says. C++ is not linked, and so not in OUT."""
-    words, said = words_for_linker(text, source)
-    rest = words if said else [str(source), *words]
-    if language == 'c':
-        command = [*rest, '-o', program, *LINK]
-    else:
-        command = ['-x', 'c++', '-fsyntax-only', source]
+    """Does it fail, and what the compiler says."""
     # A file of the linker's that the words name is found where the libraries are.
     done = subprocess.run([COMPILERS[language], STANDARD[language], *FLAGS,
-                           *(LINK if language == 'c' else ()), *command],
+                           *command_for(language, program, source, text)],
                           cwd=LIBRARIES, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
+    return done.returncode != 0, done.stderr
 
 
 def build(one, program):
     """One example. Is it there to be run?"""
     source = program.with_suffix('.c')
     source.write_text(one.text, 'utf-8')
+    program.unlink(missing_ok=True)
     name = f'{Path(one.page).name}:{one.line}'
     failed, why = compile_as('c', program, source, one.text)
     ok(not failed, f'{name} is built', why)
-    in_cxx, why_not = compile_as('c++', program, source, one.text)
+    no_cxx, why_not = compile_as('c++', program, source, one.text)
     alone = one.comment == 'C alone'
-    ok(bool(in_cxx) == alone, f'{name} is {"no " if alone else ""}C++ too', why_not)
+    ok(no_cxx == alone, f'{name} is {"no " if alone else ""}C++ too', why_not)
     for place, other in (('module', 'elsewhere'), ('elsewhere', 'on the module')):
         lines = [words for where, words in PRINTS.findall(one.text)
                  if where.strip() != other]
