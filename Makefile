@@ -212,4 +212,4 @@ check-all: check-kmod check-bpf
 	$(call say,MAN,user/man)
 	$(Q)! mandoc -T lint $(MAN_PAGES) 2>/dev/null | grep -v 'referenced manual not found'
 	$(call say,SPELL,.)
-	$(Q)codespell -L nd --skip LICENSES $(call SOURCES,'*')
+	$(Q)codespell -L nd,fo --skip LICENSES $(call SOURCES,'*')

@@ -24,7 +24,7 @@ NAMED = {'aq': "'", 'dq': '"', 'ga': '`', 'ha': '^', 'ti': '~', 'rs': '\\', 'at'
          'mi': '\u2212', 'mc': '\u00b5', '->': '\u2192', 'bv': '\u2502', 'br': '\u2502'}
 ESCAPE = re.compile(r'\\(?:f(?:[A-Z1-4]|\(..|\[..\])|\((?P<two>..)|\[(?P<long>[^]]*)\]|'
                     r'(?P<one>.))')
-COMMENT = re.compile(r'(?:^[.\']\s*|(?<!\\)(?:\\\\)*)\\["#].*$')
+COMMENT = re.compile(r'\\".*')
 
 
 class Problem(ValueError):
