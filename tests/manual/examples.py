@@ -30,7 +30,8 @@ COMPILERS = {'c': os.environ.get('CC', 'cc'), 'c++': os.environ.get('CXX', 'c++'
 STANDARD = {'c': '-std=gnu11', 'c++': '-std=gnu++17'}
 FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror', f'-I{SOURCES}/user/include',
          f'-I{SOURCES}/kmod/uapi']
-LINK = [f'-L{LIBRARIES}', f'-Wl,-rpath,{LIBRARIES}']
+# As seen from the program: in the virtual machine it all lies elsewhere.
+LINK = [f'-L{LIBRARIES}', f'-Wl,-rpath,$ORIGIN/{os.path.relpath(LIBRARIES, OUT)}']
 # Its own programs are its own to try.
 ELSEWHERE = {'lethe.hpp.3'}
 BUILT = re.compile(r'/\* cc (.*) \*/\n')
