@@ -99,7 +99,7 @@ class Page:
 def exported():
     """The symbols of the first, public, node."""
     text = (SOURCES / 'user/src/liblethe.map').read_text('utf-8')
-    return set(re.findall(r'^\t(\w+);$', text[:text.index('};')], re.M)) - {'local'}
+    return set(re.findall(r'^\t(\w+);$', text[:text.index('};')], re.M))
 
 
 def words_of(*places):
