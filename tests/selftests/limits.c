@@ -277,12 +277,25 @@ static void test_descriptors(void)
 	       best, err);
 }
 
+/* A thread's stack is given back by a key's destructor. */
+static int without_keys(const void *arg)
+{
+	pthread_key_t key;
+
+	(void)arg;
+	while (!pthread_key_create(&key, NULL))
+		;
+	return answer();
+}
+
 int main(void)
 {
-	tap_plan(12);
+	tap_plan(13);
 	test_settings();
 	test_without_memfd_secret();
 	test_limit();
 	test_descriptors();
+	tap_ok(in_child(without_keys, NULL) == EAGAIN,
+	       "without a thread-specific key that is left it is EAGAIN, the function not run");
 	return tap_end();
 }
