@@ -10,3 +10,4 @@ $(O)/tap/manual-displays.tap: tests/manual/mdoc_test.py tests/manual/mdoc.py .FO
 	$(call say,TEST,manual: displays)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< $(MAN_PAGES) >$@ || grep '^not ok\|^# ' $@ || true
+include tests/manual/security.mk
