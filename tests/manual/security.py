@@ -14,8 +14,9 @@ says why there is none. A name is one of
     `residue::row, backend: 0`  a row of the residue table; or "some"
 
 A name holds if every point so named passed in every suite so named, of those that this
-run has (--some: not for all kernels). What was skipped is skipped here too, and never
-passed. Prints KTAP; exit status 1 if anything does not hold. It runs no test.
+run has (--some: not for all kernels). One that was skipped on a kernel is so said; one
+that was skipped everywhere is skipped here too, and never passed. Prints KTAP; exit
+status 1 if anything does not hold. It runs no test.
 """
 
 import argparse
@@ -190,17 +191,19 @@ class Run:
         if not stems:
             return self._nowhere(suite in self.suites, f'this run has no suite {suite}')
         pattern = re.compile('.*'.join(map(re.escape, point.split('...'))))
-        wrong, skipped = [], []
+        wrong, skipped, passed = [], [], 0
         for stem in stems:
             results = self._results(stem)
             mine = [one for one in results.points if pattern.fullmatch(one[0])]
             if not mine and results.skipped:
-                skipped += results.skipped[:1]
+                skipped.append(f'{stem}: {results.skipped[0]}')
             elif not mine:
                 wrong.append(f'{stem} has no such point')
             wrong += [f'{stem}: not ok - {text}' for text, _, ok in mine if not ok]
-            skipped += [why or 'skipped' for _, why, ok in mine if ok and why is not None]
-        return not wrong, (skipped[0] if skipped else None), wrong
+            skipped += [f'{stem}: {why}' for _, why, ok in mine if ok and why is not None]
+            passed += sum(ok and why is None for _, why, ok in mine)
+        why = skipped[0] if skipped and not passed else None
+        return not wrong, why, wrong or [f'skipped: {one}' for one in skipped if passed]
 
     def _row(self, text):
         match = re.fullmatch(r'(.+): (0|some)', text)
