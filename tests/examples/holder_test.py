@@ -24,8 +24,8 @@ import time
 import agent
 from agent import FAILURE, SUCCESS, Client, string
 from sshd import DebianError, Sshd
-from using import BACKEND, BUILD, EXAMPLES, SECONDS, Example, Ktap, Maps, fresh, limited, soon
-import known
+from using import BACKEND, BUILD, EXAMPLES, SECONDS, Example, Ktap, fresh, limited, soon
+import known  # using has made it known where
 
 OWN = {"SSH_AUTH_SOCK": "", "SSH_ASKPASS_REQUIRE": "force"}
 NOBODY = 65534
