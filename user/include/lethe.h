@@ -213,8 +213,9 @@ struct lethe_report {
  * LETHE_REFUSE_FORK); vfork, posix_spawn, system and popen are fine.
  *
  * On the module a hibernation of the machine revokes all secret pages. The next
- * section, in whichever thread, has new ones, and so has lethe_malloc() from then on;
- * a block from before is a SIGBUS to touch, and to free it is fine.
+ * section, in whichever thread, has new ones, and so has lethe_malloc() from then on. A
+ * block from before is a SIGBUS to touch; to free it is fine once there was a section
+ * after the hibernation, and a SIGBUS until then.
  *
  * A signal handler that interrupts the section is not part of it
  * (lethe_enabled() is false there) but runs on secret memory, and is erased with
