@@ -115,10 +115,11 @@ def main():
 
     with image.fresh('bookworm', BUILD, say) as root:
         kernel = furnish(root)
-        done = image.boot(root, kernel, script(), parameters=['secretmem.enable=1'])
+        done = image.boot(root, kernel, script(), timeout=900,
+                          parameters=['secretmem.enable=1'])
     parts = done.output.split('== ')
-    why = '\n'.join(done.why())
-    point(done.good, 'the machine is in order', why)
+    point(done.good, 'the machine is in order', '\n'.join(done.why()))
+    why = 'nothing was said of it'
     point(parts[0].startswith('1\n666 root\nveto\nactive\n'),
           'it loads the module at boot, by its options, and /dev/lethe is everybody\'s', parts[0])
     said = {part.partition('\n')[0]: part.partition('\n')[2] for part in parts[1:]}
