@@ -220,7 +220,8 @@ check-all: check-kmod check-bpf
 	$(Q)clang-format --dry-run -Werror \
 		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp' 'bpf/*.[ch]')
 	$(call say,SHELL,.ci tests)
-	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl $(call SOURCES,'*.sh') tests/vm/init
+	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl kmod/packaging/lethe-mok \
+		$(call SOURCES,'*.sh') tests/vm/init
 	$(call say,PYTHON,tests)
 	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
 		$(call SOURCES,'*.py')
