@@ -51,7 +51,7 @@ git ls-files -co --exclude-standard -z | tar -c --null --files-from=- 2>/dev/nul
 cd "$tree" || exit 1
 rm -f .git
 since() {
-	"$make" -s -j2 O=build 'CFLAGS=-O0 -g' build/lib/liblethe.so >/dev/null &&
+	"$make" -s -j2 O=build WARN=-w 'CFLAGS=-O0 -g' build/lib/liblethe.so >/dev/null &&
 		user/packaging/since_tag.sh build
 }
 # said COMMAND...: with what it says

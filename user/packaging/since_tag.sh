@@ -23,9 +23,10 @@ if [ ! -e "$there/built" ]; then
 	rm -rf "$there"
 	mkdir -p "$there"
 	git archive "$tag" | tar -x -C "$there"
-	# Not by the variables and the job server of the make that runs this.
+	# Not by the variables and the job server of the make that runs this; and what a
+	# newer compiler warns of is no error there.
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -j2 -C "$there" O=build \
-		'CFLAGS=-O0 -g' build/lib/liblethe.so >/dev/null
+		WARN=-w 'CFLAGS=-O0 -g' build/lib/liblethe.so >/dev/null
 	: >"$there/built"
 fi
 
