@@ -50,7 +50,7 @@ VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
-LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
+LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%) $(CPP_GUEST)
 FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section options report limits exception jump \
 	forking signal_section signal_residue signal_context wipe_stack heap_overflow inherit \
 	inherit_limits)
@@ -170,7 +170,7 @@ $$(O)/tap/vm-verify-$(1).tap: $$(VERIFY_SUBJECTS)
 $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
-		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
+		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(CPP_GUEST) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) \
 		$$(RESIDUE_O)/kernel_rows_test .FORCE
 	$$(call say,BOOT,$$* on $(1))

@@ -255,10 +255,10 @@ try_run(F &&f, Args &&...args) noexcept(std::is_nothrow_invocable_v<F, Args...>)
 /**
  * lethe::paused - lethe_pause() until the end of the scope
  */
-class [[nodiscard]] paused
+class paused
 {
       public:
-	paused() noexcept
+	[[nodiscard]] paused() noexcept
 	{
 		lethe_pause();
 	}
