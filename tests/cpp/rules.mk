@@ -70,7 +70,14 @@ $(O)/tap/cpp-misuse.tap: tests/cpp/misuse.py $(wildcard user/include/*) .FORCE
 	$(Q)/usr/bin/python3 -B $< user/include g++ clang++-14 clang++-19 >$@ || \
 		grep '^not ok\|^# ' $@ || true
 
-CPP_TAP := $(CPP_BUILDS:%=$(O)/tap/cpp-%.tap) $(O)/tap/cpp-misuse.tap $(O)/tap/cpp-residue.tap
+$(O)/tap/cpp-manual.tap: tests/cpp/manual.py tests/manual/mdoc.py user/man/lethe.hpp.3 $(LIBRARIES) .FORCE
+	$(call say,TEST,programs in lethe.hpp(3))
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< user/man/lethe.hpp.3 . $(O)/lib $(CPP_O)/manual \
+		'g++ -std=c++17' 'clang++-19 -std=c++20' >$@ || grep '^not ok\|^# ' $@ || true
+
+CPP_TAP := $(CPP_BUILDS:%=$(O)/tap/cpp-%.tap) \
+	$(addprefix $(O)/tap/cpp-,misuse.tap residue.tap manual.tap)
 
 .PHONY: test-cpp-all
 test-cpp-all: $(CPP_TAP)
