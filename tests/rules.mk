@@ -122,7 +122,8 @@ vm-verify-programs := tests/programs/verify_guest.sh $(LETHECTL) \
 
 # What run.sh is given is known when they are built.
 vm-manual-options := $(with-module)
-vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh $$(cat $(MANUAL_O)/list)
+vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh \
+	$$(cat $(MANUAL_O)/list $(MANUAL_O)/device-list)
 
 # What is a module in this kernel or that, and built in elsewhere.
 vm-swap-options := $(with-module) --mem 256 --timeout 300 \
@@ -172,7 +173,7 @@ $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
 $$(O)/tap/vm-scan-$(1).tap: $$(LETHECTL) $$(SCAN_GUEST) $$(SCAN_TARGETS) \
 		$$(SCAN_GUEST_SEEDS)
 $$(O)/tap/vm-verify-$(1).tap: $$(VERIFY_SUBJECTS)
-$$(O)/tap/vm-manual-$(1).tap: $$(O)/tap/manual-examples.tap
+$$(O)/tap/vm-manual-$(1).tap: $$(O)/tap/manual-examples.tap $$(O)/tap/manual-device.tap
 $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
