@@ -22,6 +22,7 @@
 #include <span>
 #endif
 
+#include "error_of.hpp"
 #include "tap.h"
 
 namespace
@@ -63,18 +64,6 @@ bool kills(volatile unsigned char *address, bool write)
 unsigned char *bytes_of(const lethe::buffer<unsigned char> &buffer)
 {
 	return static_cast<unsigned char *>(lethe_buffer_data(buffer.get()));
-}
-
-template <class Call> int error_of(Call call)
-{
-	try {
-		call();
-	} catch (const std::system_error &error) {
-		return error.code().category() == std::generic_category() ?
-			       error.code().value() :
-			       -1;
-	}
-	return 0;
 }
 
 struct pair {

@@ -13,6 +13,7 @@
 
 #include <lethe.hpp>
 
+#include "error_of.hpp"
 #include "tap.h"
 
 namespace
@@ -182,18 +183,6 @@ void test_exceptions()
 	       "the next is run on secret pages, and this is not");
 }
 
-template <class Call> int error_of(Call call)
-{
-	try {
-		call();
-	} catch (const std::system_error &error) {
-		return error.code().category() == std::generic_category() ?
-			       error.code().value() :
-			       -1;
-	}
-	return 0;
-}
-
 void test_errors()
 {
 	const lethe::options wrong = lethe::options().flags(1U << 30);
@@ -261,6 +250,25 @@ void test_options()
 	       "what is said of the stack is heard");
 }
 
+void test_scoped_heap()
+{
+	lethe_report report;
+	const lethe::options scoped =
+		lethe::options().flags(LETHE_SCOPED_HEAP).report(report);
+	auto kept = lethe::run(scoped, [] {
+		lethe::string result("kept");
+
+		/* Not kept. */
+		(void)lethe_malloc(16);
+		(void)lethe_keep(result.data());
+		return result;
+	});
+
+	tap_ok(kept == "kept" && lethe_level_of(kept.data()) > LETHE_LEVEL_NONE &&
+		       report.blocks_live == 1,
+	       "of a heap that ends with its section, a result outlives it that was kept");
+}
+
 void test_paused()
 {
 	bool before = false, during = true, after = false;
@@ -281,12 +289,13 @@ void test_paused()
 
 int main()
 {
-	tap_plan(28);
+	tap_plan(29);
 	test_results();
 	test_arguments();
 	test_exceptions();
 	test_errors();
 	test_options();
+	test_scoped_heap();
 	test_paused();
 	return tap_end();
 }
