@@ -218,7 +218,7 @@ SOURCES = $(shell git ls-files -co --exclude-standard $(1))
 check-all: check-kmod check-bpf
 	$(call say,FORMAT,user tests bpf)
 	$(Q)clang-format --dry-run -Werror \
-		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp' 'bpf/*.[ch]')
+		$(call SOURCES,'user/*.[ch]' 'user/*.hpp' 'tests/*.[ch]' 'tests/*.[ch]pp' 'bpf/*.[ch]')
 	$(call say,SHELL,.ci tests)
 	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl kmod/packaging/lethe-mok \
 		$(call SOURCES,'*.sh') tests/vm/init

@@ -51,7 +51,7 @@ VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
-LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
+LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%) $(CPP_GUEST)
 FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section options report limits exception jump \
 	forking signal_section signal_residue signal_context wipe_stack heap_overflow inherit \
 	inherit_limits attacks)
@@ -122,7 +122,8 @@ vm-verify-programs := tests/programs/verify_guest.sh $(LETHECTL) \
 
 # What run.sh is given is known when they are built.
 vm-manual-options := $(with-module)
-vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh $$(cat $(MANUAL_O)/list)
+vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh \
+	$$(cat $(MANUAL_O)/list $(MANUAL_O)/device-list)
 
 # What is a module in this kernel or that, and built in elsewhere.
 vm-swap-options := $(with-module) --mem 256 --timeout 300 \
@@ -172,11 +173,11 @@ $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
 $$(O)/tap/vm-scan-$(1).tap: $$(LETHECTL) $$(SCAN_GUEST) $$(SCAN_TARGETS) \
 		$$(SCAN_GUEST_SEEDS)
 $$(O)/tap/vm-verify-$(1).tap: $$(VERIFY_SUBJECTS)
-$$(O)/tap/vm-manual-$(1).tap: $$(O)/tap/manual-examples.tap
+$$(O)/tap/vm-manual-$(1).tap: $$(O)/tap/manual-examples.tap $$(O)/tap/manual-device.tap
 $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
-		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
+		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(CPP_GUEST) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) \
 		$$(RESIDUE_O)/kernel_rows_test .FORCE
 	$$(call say,BOOT,$$* on $(1))
