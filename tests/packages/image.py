@@ -149,7 +149,7 @@ def _make(release, place, say):
         if backports:
             _check(enter(root, ['apt-get', 'install', '-y', '--no-install-recommends',
                                 '-t', f'{release}-backports', *backports]))
-        _keep_downloads(root, archives)
+        keep_downloads(root)
         root.rename(place)
 
 
@@ -158,7 +158,9 @@ def _check(done):
         raise DebianError(f'{done.args[-1][:60]}: status {done.returncode}')
 
 
-def _keep_downloads(root, archives):
+def keep_downloads(root):
+    """What a root has downloaded is taken out of it, for the next one."""
+    archives = root.parent.parent / 'archives'
     for deb in (root / _DOWNLOADS).glob('*.deb'):
         if not (archives / deb.name).exists():
             os.link(deb, archives / deb.name)
@@ -209,7 +211,7 @@ def fresh(release, build, say=_quiet):
         try:
             yield copy
         finally:
-            _keep_downloads(copy, archives)
+            keep_downloads(copy)
 
 
 def kernels(root):
