@@ -77,8 +77,8 @@ include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi
-deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb
+deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -193,6 +193,10 @@ uninstall: uninstall-files ## Remove what install put, with the same PREFIX= and
 install-module: install-module-files ## The module's source for DKMS, its options, its udev rule
 
 uninstall-module: uninstall-module-files ## Remove these
+
+.PHONY: deb
+deb: deps-deb ## Debian packages, of this machine's release or of another (RELEASE=)
+	$(again) deb-files
 
 .PHONY: abi
 abi: deps-abi ## What the libraries export, and what changed of it since the last tag

@@ -94,7 +94,7 @@ def locked(directory):
         yield
 
 
-def _mirrors():
+def mirrors():
     """Where this machine's own apt gets Debian from: main and security."""
     main, security = DEFAULT_MIRROR, DEFAULT_SECURITY
     targets = call(['apt-get', 'indextargets', '--format',
@@ -125,7 +125,7 @@ class Debian:
         for folder in ('state/lists/partial', 'cache/archives/partial'):
             (self._place / folder).mkdir(parents=True, exist_ok=True)
         (self._place / 'status').write_text('', encoding='ascii')
-        main, security = _mirrors()
+        main, security = mirrors()
         (self._place / 'sources.list').write_text(''.join(
             f'deb [signed-by={KEYRING}] {uri} {self._release}{suite} main\n'
             for uri, suite in ((main, ''), (main, '-updates'),

@@ -36,6 +36,10 @@ PARAMETERS = ('panic=-1 oops=panic panic_on_warn=1 softlockup_panic=1 '
               'no_timer_check console=ttyS0 printk.devkmsg=on')
 
 
+# What the kernel says last when it does: a panic ends QEMU with status 0 too.
+_OFF = 'reboot: Power down'
+
+
 class MachineError(Exception):
     """No machine could be started."""
 
@@ -53,6 +57,8 @@ class Setup:
     drives: list[Path] = field(default_factory=list)
     # Where it would end by itself, keep it as it is then: to be looked at.
     keep: bool = False
+    # It ends as other machines do, by switching itself off, not by vmexit.
+    switches_off: bool = False
 
     @property
     def console(self):
@@ -238,6 +244,8 @@ class Machine:
             return None
         log = self._setup.console
         text = log.read_text('utf-8', 'replace') if log.exists() else ''
+        if self._setup.switches_off and not status and _OFF in text:
+            return None
         if panic := re.search(r'Kernel panic - not syncing: .*', text):
             return panic[0].strip()
         self._errors.seek(0)
