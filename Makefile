@@ -177,7 +177,7 @@ bench-vm: deps-vm ## What regions cost beside memfd_secret, in the virtual machi
 	$(again) bench-vm-all
 
 .PHONY: vm
-vm: deps-vm ## A shell in the virtual machine, the module loaded
+vm: deps-vm ## A shell in the virtual machine, with everything in it (FILE= one of yours)
 	$(again) vm-shell
 
 .PHONY: lib
@@ -224,7 +224,8 @@ check-all: check-kmod check-bpf
 	$(Q)clang-format --dry-run -Werror \
 		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp' 'bpf/*.[ch]')
 	$(call say,SHELL,.ci tests)
-	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl $(call SOURCES,'*.sh') tests/vm/init
+	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl $(call SOURCES,'*.sh') tests/vm/init \
+		tests/vm/shell/man tests/vm/shell/bashrc
 	$(call say,PYTHON,tests)
 	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
 		$(call SOURCES,'*.py')
