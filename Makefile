@@ -180,6 +180,10 @@ bench-vm: deps-vm ## What regions cost beside memfd_secret, in the virtual machi
 vm: deps-vm ## A shell in the virtual machine, with everything in it (FILE= one of yours)
 	$(again) vm-shell
 
+.PHONY: walk
+walk: deps-test ## README.md and lethe(7), typed word for word on a clean Debian 12 and 13
+	$(again) walk-all
+
 .PHONY: lib
 lib: $(LIBRARIES) $(LETHECTL) ## liblethe, liblethe-malloc and lethectl
 
