@@ -53,6 +53,18 @@ def alive(processes):
     return left
 
 
+def has_qemu(processes):
+    """Is QEMU among these?"""
+    for pid in alive(processes):
+        try:
+            with open(f'/proc/{pid}/comm', encoding='utf-8') as file:
+                if file.read().startswith('qemu-system'):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
 class Person:
     """A command on a terminal of 24 lines, within `with`. What it started is ended
     after it at the latest."""
