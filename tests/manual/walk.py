@@ -22,11 +22,12 @@ import time
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(SOURCES / 'tests' / 'packages'))
+sys.path[:0] = [str(SOURCES / 'tests'), str(SOURCES / 'tests' / 'packages')]
 # pylint: disable=wrong-import-position
 import image    # noqa: E402
 import walk_left    # noqa: E402
 import walk_text    # noqa: E402
+from points import Document     # noqa: E402
 from walk_text import LAST, NATIVE, VM, Program     # noqa: E402
 from walk_typed import Session      # noqa: E402
 
@@ -48,38 +49,14 @@ def say(text):
     print(f'  WALK    {text}', file=sys.stderr, flush=True)
 
 
-class Document:
-    """KTAP: points as they come, the plan last."""
-
-    def __init__(self, release):
-        self._release = release
-        self._number = self.failed = 0
-        print('KTAP version 1')
-
-    def ok(self, good, sentence, notes=''):
-        """One point; why, where it failed."""
-        self._number += 1
-        if not good:
-            self.failed += 1
-            print(''.join(f'# {line}\n' for line in str(notes).splitlines()[-200:]),
-                  end='')
-        print(f'{"ok" if good else "not ok"} {self._number} - {self._release}: '
-              f'{sentence.replace("#", "?")}', flush=True)
-        return good
-
-    def outcome(self, outcome):
-        """One step of the walk."""
-        step, why = outcome.step, outcome.why()
-        what = f'{step.name} is saved' if isinstance(step, Program) else \
-            step.text.splitlines()[0]
-        if outcome.seconds > 1:
-            print(f'# {outcome.seconds:.0f} s')
-        return self.ok(not why, f'{step.where}: {what}', why)
-
-    def end(self):
-        """The plan."""
-        print(f'1..{self._number}')
-        return 1 if self.failed else 0
+def tell(document, outcome):
+    """One step of the walk as a point."""
+    step, why = outcome.step, outcome.why()
+    what = f'{step.name} is saved' if isinstance(step, Program) else \
+        step.text.splitlines()[0]
+    if outcome.seconds > 1:
+        document.say(f'{outcome.seconds:.0f} s')
+    return document.ok(not why, f'{step.where}: {what}', why)
 
 
 def clone(root):
@@ -123,7 +100,7 @@ def in_machine(root, session, place, document):
 
 def type_all(document, outcomes):
     """Say what came of a session; whether all of it is as shown."""
-    return all([document.outcome(outcome) for outcome in outcomes])
+    return all([tell(document, outcome) for outcome in outcomes])
 
 
 def walk(document, documents, root, before):
@@ -162,7 +139,7 @@ def main(release, *paths):
         before = walk_left.listing(root)
         clone(root)
         walk(document, documents, root, before)
-    print(f'# {time.monotonic() - begun:.0f} s')
+    document.say(f'{time.monotonic() - begun:.0f} s')
     return document.end()
 
 

@@ -77,8 +77,9 @@ def traces(root, before):
     cannot be told from that."""
     now, owned, found = listing(root), _of_packages(root), []
     status = (root / 'var/lib/dpkg/status').read_text('utf-8')
-    found += [f'a package: {name}' for name in re.findall(r'^Package: (.*)$', status, re.M)
-              if NAME.search(name)]
+    found += [f'a package: {name}, {state}' for name, state in re.findall(
+        r'^Package: (.*)\nStatus: (.*)$', status, re.M)
+              if NAME.search(name) and not state.endswith('not-installed')]
     for path in sorted(now.keys() | before.keys()):
         if now.get(path) == before.get(path) or _STORY.match(path):
             continue

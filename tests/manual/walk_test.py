@@ -11,9 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import walk_text
-from walk_text import LAST, NATIVE, NO, VM, Command, Problem, Program
-from walk_typed import Session
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import walk_text     # noqa: E402
+from points import Document     # noqa: E402
+from walk_text import LAST, NATIVE, NO, VM, Command, Problem, Program     # noqa: E402
+from walk_typed import Session     # noqa: E402
 
 SAMPLE = Path(__file__).with_name('walk_sample.md')
 
@@ -109,27 +111,6 @@ TYPED = [
     ("$ printf 'walk-0 end 0 1 0'\nwalk-0 end 0 1 0\n", [''], 'what looks like a mark'),
     ('$ echo a |\n$ echo b\nb\n', ['ended with', 'not come to'], 'half a command'),
 ]
-
-
-class Document:
-    """KTAP: points as they come, the plan last."""
-
-    def __init__(self):
-        self._number = self.failed = 0
-        print('KTAP version 1')
-
-    def ok(self, good, sentence, notes=''):
-        """One point; why, where it failed."""
-        self._number += 1
-        if not good:
-            self.failed += 1
-            print(''.join(f'# {line}\n' for line in str(notes).splitlines()), end='')
-        print(f'{"ok" if good else "not ok"} {self._number} - {sentence}', flush=True)
-
-    def end(self):
-        """The plan."""
-        print(f'1..{self._number}')
-        return 1 if self.failed else 0
 
 
 def read(text, name, scratch):

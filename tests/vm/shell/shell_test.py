@@ -21,6 +21,8 @@ from pathlib import Path
 from person import Person, alive, has_qemu, plain
 
 SOURCES = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(SOURCES / 'tests'))
+from points import Document     # noqa: E402
 MOTD = Path(__file__).with_name('motd')
 BOOT, SLOW, QUICK = 300, 240, 60
 PROMPT = r'(?:root|user)@lethe-vm:[^\n]*[#$] \Z'
@@ -55,29 +57,6 @@ int main(void)
 	return err ? 1 : 7;
 }
 '''
-
-
-class Document:
-    """KTAP: points as they come, the plan last."""
-
-    def __init__(self):
-        self._number = self.failed = 0
-        print('KTAP version 1')
-
-    def ok(self, good, sentence, notes=''):
-        """One point; why, where it failed."""
-        self._number += 1
-        if not good:
-            self.failed += 1
-            print(''.join(f'# {line}\n' for line in str(notes).splitlines()[-40:]),
-                  end='')
-        print(f'{"ok" if good else "not ok"} {self._number} - {sentence}', flush=True)
-        return good
-
-    def end(self):
-        """The plan."""
-        print(f'1..{self._number}')
-        return 1 if self.failed else 0
 
 
 def first_screen():
@@ -192,7 +171,7 @@ def whole(document, options, scratch):
         if not document.ok(screen, f'make vm comes to a shell on {options.kernel}',
                            person.seen):
             return
-        print(f'# in {took:.1f} s')
+        document.say(f'in {took:.1f} s')
         document.ok(all(line in screen for line in first_screen()) and
                     max(map(len, screen[screen.index(' Lethe on'):].splitlines())) <= 80,
                     'its first screen is shown, and fits', screen)
