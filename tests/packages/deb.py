@@ -46,11 +46,12 @@ def own_release():
 
 def _files():
     """What is the tree's: git's word where there is git, else all but what was built."""
-    done = subprocess.run(['git', 'ls-files', '-coz', '--exclude-standard'],
-                          cwd=SOURCES, capture_output=True, text=True, check=False)
-    if not done.returncode:
-        return [name for name in done.stdout.split('\0')
-                if name and (SOURCES / name).is_file()]
+    if shutil.which('git'):
+        done = subprocess.run(['git', 'ls-files', '-coz', '--exclude-standard'],
+                              cwd=SOURCES, capture_output=True, text=True, check=False)
+        if not done.returncode:
+            return [name for name in done.stdout.split('\0')
+                    if name and (SOURCES / name).is_file()]
     return [str(path.relative_to(SOURCES)) for path in SOURCES.rglob('*')
             if path.is_file() and path.relative_to(SOURCES).parts[0] not in ('build', '.git')]
 
