@@ -229,6 +229,6 @@ check-all: check-kmod check-bpf
 	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
 		$(call SOURCES,'*.py')
 	$(call say,MAN,user/man)
-	$(Q)! mandoc -T lint user/man/*.1 2>/dev/null | grep -v 'referenced manual not found'
+	$(Q)! mandoc -T lint $(MAN_PAGES) 2>/dev/null | grep -v 'referenced manual not found'
 	$(call say,SPELL,.)
-	$(Q)codespell -L nd --skip LICENSES $(call SOURCES,'*')
+	$(Q)codespell -L nd,fo --skip LICENSES $(call SOURCES,'*')

@@ -2,8 +2,9 @@
 /*
  * Hibernates to a disk and goes on in a second boot, with the swap probe attached all
  * the while: a secret in a region, which is wiped before; the same in memory that is
- * only locked, which is in the image, as memory that is only locked is; and decoys. The
- * host searches the raw image while the machine is off (tests/vm/power.py) and, here,
+ * only locked, which is in the image, as memory that is only locked is; decoys; and one
+ * in the registers of a section that is open all the while, which are in the image as
+ * well, since the kernel has them in memory of its own. The host searches the raw image while the machine is off (tests/vm/power.py) and, here,
  * when it has gone on: both must find what the probe saw the kernel choose, to the page.
  * Before, two attempts come to nothing: the module's veto, and the kernel's own while
  * there is a memfd_secret. The same disk is searched after each; that it can be, the
@@ -22,14 +23,18 @@
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "../selftests/registers.h"
 #include "../selftests/tap.h"
 #include "../vm/hostlink.h"
 #include "ending.h"
+#include "job.h"
+#include "lethe.h"
 #include "record.h"
 #include "swap.h"
 
@@ -42,7 +47,7 @@
 #define READ_ALL 3 /* of klogctl() */
 
 /* power.py: what is named control is to be found. */
-enum { CONTROL, LOCKED, SECRET, MEMFD, NEEDLES };
+enum { CONTROL, LOCKED, REGISTERS, SECRET, MEMFD, NEEDLES };
 
 #define IN_IMAGE \
 	"nothing keeps a locked page out of the image, nor the image from being made"
@@ -296,11 +301,31 @@ static unsigned char *map_memfd(int *memfd)
 	return map;
 }
 
+/* Asleep, and nowhere but in registers and on the secret stack. */
+static void sleep_full(void *arg)
+{
+	struct job *job = arg;
+	uint64_t secret;
+
+	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret) ||
+	    needle_make(&job->needle, "control-registers", &secret, sizeof(secret)))
+		_exit(1);
+	job_tell(job);
+	job_sleep_full(&secret, 3600, 0);
+}
+
+static void in_section(struct job *job)
+{
+	if (lethe_do(sleep_full, job))
+		_exit(1);
+}
+
 int main(void)
 {
 	int region = ending_region(), memfd, err;
 	unsigned char *map = ending_map(region), *decoys = ordinary(DECOYS);
 	unsigned char *secret;
+	pid_t sleeper;
 
 	/* With a memfd_secret it would be refused, too. */
 	must(ending_write("/sys/power/disk", "shutdown"), "/sys/power/disk", NULL);
@@ -314,8 +339,12 @@ int main(void)
 		     ENDING_PAGES);
 	ending_plant(&needles[SECRET], "secret", map, ENDING_PAGES);
 	ending_plant(&needles[MEMFD], "memfd_secret", secret, ENDING_PAGES);
-	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
 	watch(decoys);
+	/* Its pages are the module's, too: those of the region are counted by now. */
+	registers_look();
+	sleeper = job_start(in_section, NULL, &needles[REGISTERS]);
+	job_wait_asleep(sleeper);
+	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
 	if (swapon(SWAP, 0))
 		tap_bail("swapon: %s", strerror(errno));
 	test_memfd(memfd, secret);
@@ -327,5 +356,6 @@ int main(void)
 	       err ? strerror(-err) : "0");
 	test_image();
 	test_region(region, map);
+	job_kill(sleeper);
 	return tap_end();
 }

@@ -9,9 +9,6 @@
  * kernel_rows_test [emulated]: without the first, where the processor is an emulated one
  * that saves what is zero, too.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,6 +20,7 @@
 #include "kernel_copies.h"
 #include "observed.h"
 #include "overwrite.h"
+#include "preempted.h"
 #include "record.h"
 
 /* Of each, added up: the kernel moves its stack at random, and ticks come between. */
@@ -34,9 +32,7 @@ enum way { PLAINLY, SECTION, COMPLETE, NR_WAYS };
 static enum way way;
 static void (*fn)(void *);
 static int result;
-static volatile bool hogging;
 static struct copies seen;
-static cpu_set_t all;
 
 static void do_nothing(void *arg)
 {
@@ -93,57 +89,18 @@ static void overwrite(void)
 	result = kernel_overwrite();
 }
 
-static bool is_saved(void)
-{
-	seen = copies_look();
-	return copies_in_all(&seen) && seen.frame == FULL_ON_PROCESSOR_GENERAL;
-}
-
 static void handle(int number)
 {
 	(void)number;
 }
 
-static void *hog(void *arg)
+static uint64_t after_preemption(uint64_t *searched)
 {
-	(void)arg;
-	while (hogging)
-		__builtin_ia32_pause();
-	return NULL;
-}
+	struct copies copies;
 
-/* Two threads on one processor: the one that is observed, and one that runs. */
-static struct copies preempt(void)
-{
-	pthread_t other;
-	cpu_set_t one;
-	int cpu = 0;
-
-	while (!CPU_ISSET(cpu, &all))
-		cpu++;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	hogging = true;
-	full_end = 0;
 	fn = stay;
-	if (pthread_setaffinity_np(observed_thread(), sizeof(one), &one) ||
-	    pthread_create(&other, NULL, hog, NULL) ||
-	    pthread_setaffinity_np(other, sizeof(one), &one))
-		tap_bail("no two threads on one processor");
-	observed_begin(run_and_zero);
-	observed_until(is_saved, "a thread that never blocks is preempted");
-	full_end = 1;
-	observed_finish();
-	hogging = false;
-	pthread_join(other, NULL);
-	pthread_setaffinity_np(observed_thread(), sizeof(all), &all);
-	return copies_look();
-}
-
-static uint64_t preempted(uint64_t *searched)
-{
-	struct copies copies = preempt();
-
+	preempted(run_and_zero);
+	copies = copies_look();
 	*searched = copies.searched;
 	return copies.area;
 }
@@ -221,8 +178,6 @@ int main(int argc, char **argv)
 	bool emulated = argc == 2 && !strcmp(argv[1], "emulated");
 
 	copies_open();
-	if (sched_getaffinity(0, sizeof(all), &all))
-		tap_bail("sched_getaffinity: %s", strerror(errno));
 	signal(SIGUSR1, handle);
 	if (argc > 2 || (argc == 2 && !emulated))
 		tap_bail("usage: kernel_rows_test [emulated]");
@@ -235,7 +190,7 @@ int main(int argc, char **argv)
 	if (result)
 		tap_bail("lethe_do: %s", strerror(-result));
 	if (!emulated)
-		test("XSAVE area after preemption", preempted,
+		test("XSAVE area after preemption", after_preemption,
 		     "without the module the kernel keeps what a processor leaves out when it saves zeros");
 	test("pt_regs", in_last_call, "");
 	test("dead kernel stack", after_signals,

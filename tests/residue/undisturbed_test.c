@@ -5,9 +5,6 @@
  * signal; and LETHE_FAST sees the sign of each: what it calls undisturbed, the kernel
  * has no copy of.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -18,6 +15,7 @@
 #include "internal.h"
 #include "kernel_copies.h"
 #include "observed.h"
+#include "preempted.h"
 
 #define SIGNALS 100
 #define SECTIONS 300
@@ -38,7 +36,6 @@ static const struct lethe_options fast = {
 static struct lethe_report report;
 static struct copies seen;
 static int result;
-static volatile bool hogging;
 
 static void overwrite(void)
 {
@@ -101,47 +98,16 @@ static bool undisturbed(void)
 	return report.done & LETHE_DONE_UNDISTURBED;
 }
 
-static bool is_saved(void)
-{
-	seen = copies_look();
-	return copies_in_all(&seen) && seen.frame == FULL_ON_PROCESSOR_GENERAL;
-}
-
 static void handle(int number)
 {
 	(void)number;
 }
 
-static void *hog(void *arg)
+static void test_preempted(void)
 {
-	(void)arg;
-	while (hogging)
-		__builtin_ia32_pause();
-	return NULL;
-}
-
-/* Two threads on the processor @cpu: the one that is observed, and one that runs. */
-static void test_preempted(const cpu_set_t *all, int cpu)
-{
-	pthread_t other;
-	cpu_set_t one;
 	struct copies after;
 
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	hogging = true;
-	full_end = 0;
-	if (pthread_setaffinity_np(observed_thread(), sizeof(one), &one) ||
-	    pthread_create(&other, NULL, hog, NULL) ||
-	    pthread_setaffinity_np(other, sizeof(one), &one))
-		tap_bail("no two threads on one processor");
-	observed_begin(stay_in_section);
-	observed_until(is_saved, "a thread that never blocks is preempted");
-	full_end = 1;
-	observed_finish();
-	hogging = false;
-	pthread_join(other, NULL);
-	pthread_setaffinity_np(observed_thread(), sizeof(*all), all);
+	seen = preempted(stay_in_section);
 	copies_show("preempted", seen);
 	after = copies_show("preempted, lethe_do() at its end", copies_look());
 	tap_ok(!undisturbed() && after.area,
@@ -217,19 +183,12 @@ static void test_undisturbed(void)
 
 int main(void)
 {
-	cpu_set_t all;
-	int cpu = 0;
-
 	copies_open();
-	if (sched_getaffinity(0, sizeof(all), &all))
-		tap_bail("sched_getaffinity: %s", strerror(errno));
-	while (!CPU_ISSET(cpu, &all))
-		cpu++;
 	signal(SIGUSR1, handle);
 	tap_plan(7);
 	copies_of(observed_start());
 	copies_show_head();
-	test_preempted(&all, cpu);
+	test_preempted();
 	test_signals();
 	test_undisturbed();
 	observed_end();

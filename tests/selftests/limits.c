@@ -277,12 +277,47 @@ static void test_descriptors(void)
 	       best, err);
 }
 
+/* A thread's stack is given back by a key's destructor. */
+static void take_all_keys(void)
+{
+	pthread_key_t key;
+
+	while (!pthread_key_create(&key, NULL))
+		;
+}
+
+static int without_keys(const void *arg)
+{
+	(void)arg;
+	take_all_keys();
+	return answer();
+}
+
+static void *note_thread(void *arg)
+{
+	note(arg);
+	return NULL;
+}
+
+static int thread_without_keys(const void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	take_all_keys();
+	return -lethe_thread_create(&thread, NULL, note_thread, NULL);
+}
+
 int main(void)
 {
-	tap_plan(12);
+	tap_plan(14);
 	test_settings();
 	test_without_memfd_secret();
 	test_limit();
 	test_descriptors();
+	tap_ok(in_child(without_keys, NULL) == EAGAIN,
+	       "without a thread-specific key that is left it is EAGAIN, the function not run");
+	tap_ok(in_child(thread_without_keys, NULL) == EAGAIN,
+	       "and so is a thread that is to be a section, before there is one");
 	return tap_end();
 }

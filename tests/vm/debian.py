@@ -31,13 +31,18 @@ LISTS_LAST = 24 * 60 * 60
 TOOLS = ('bash', 'binutils', 'coreutils', 'dash', 'diffutils', 'findutils',
          'grep', 'make', 'mawk', 'perl', 'sed', 'sparse')
 
-# In a root: with which of these it was made.
+# In a root: with what it was made.
 _MADE_WITH = 'tools'
 
 # Of a kernel's modules, those that a guest may be given (kernel.py), and what they
 # in turn need: the rest is most of a kernel's packages.
-DRIVERS = ('block/', 'crypto/', 'drivers/block/zram/', 'drivers/nvme/', 'fs/ext4/',
-           'fs/jbd2/', 'fs/mbcache.ko', 'lib/', 'mm/')
+DRIVERS = ('arch/x86/crypto/', 'block/', 'crypto/', 'drivers/block/zram/',
+           'drivers/net/wireguard/', 'drivers/nvme/', 'fs/ext4/', 'fs/jbd2/',
+           'fs/mbcache.ko', 'lib/', 'mm/', 'net/ipv4/udp_tunnel.ko',
+           'net/ipv6/ip6_udp_tunnel.ko')
+
+# With what a root is made: one of another day's is no longer whole.
+_MAKING = ' '.join((*TOOLS, *DRIVERS))
 
 # As every Debian has them since 12, while its packages did not all say so.
 _MERGED = ('bin', 'sbin', 'lib', 'lib64')
@@ -214,7 +219,7 @@ Acquire::Languages "none";
         # Chosen by a script of the package's, which is not run.
         if not (root / 'usr/bin/awk').exists():
             (root / 'usr/bin/awk').symlink_to('mawk')
-        (root / _MADE_WITH).write_text(' '.join(TOOLS), encoding='ascii')
+        (root / _MADE_WITH).write_text(_MAKING, encoding='ascii')
 
     def lock(self):
         """Held by whoever uses apt here."""
@@ -254,8 +259,7 @@ def _unpack(deb, root):
 def is_whole(root):
     """Is this a root with all that is in one today?"""
     made_with = root / _MADE_WITH
-    return made_with.exists() and \
-        made_with.read_text(encoding='ascii') == ' '.join(TOOLS)
+    return made_with.exists() and made_with.read_text(encoding='ascii') == _MAKING
 
 
 def run_within(root, places, words):

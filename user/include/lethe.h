@@ -213,8 +213,9 @@ struct lethe_report {
  * LETHE_REFUSE_FORK); vfork, posix_spawn, system and popen are fine.
  *
  * On the module a hibernation of the machine revokes all secret pages. The next
- * section, in whichever thread, has new ones, and so has lethe_malloc() from then on;
- * a block from before is a SIGBUS to touch, and to free it is fine.
+ * section, in whichever thread, has new ones, and so has lethe_malloc() from then on. A
+ * block from before is a SIGBUS to touch; to free it is fine once there was a section
+ * after the hibernation, and a SIGBUS until then.
  *
  * A signal handler that interrupts the section is not part of it
  * (lethe_enabled() is false there) but runs on secret memory, and is erased with
@@ -224,15 +225,19 @@ struct lethe_report {
  * sets, uses and replaces once more before its end is not found.
  *
  * Return: 0; or a negative errno, and fn was *not* run: -EINVAL (fn is NULL, an
- * unknown flag or level, a stack_size out of range; or LETHE_BACKEND or
- * LETHE_REQUIRE has no meaning), -E2BIG (options of a later version than the
- * library, which ask for what it has not), -ENOMEM (no memory, or
- * RLIMIT_MEMLOCK is too small for a stack), -EOPNOTSUPP (the backend that
+ * unknown flag or level, a stack_size out of range, a size of options or report that
+ * is less than theirs or more than a page; or LETHE_BACKEND, LETHE_REQUIRE or
+ * LETHE_OVERFLOW has no meaning), -E2BIG (options of a later version than the library,
+ * which ask for what it has not), -ENOMEM (no memory, or RLIMIT_MEMLOCK is too small
+ * for a stack), -EAGAIN (no thread-specific key is left), -EOPNOTSUPP (the backend that
  * LETHE_BACKEND names is not there, or more is required than this machine has),
  * -EMFILE or -ENFILE (no descriptor is free to make a stack with, or to find out what
- * backend there is; nothing is decided by it, and the next call asks again), -EBUSY (called while this thread has a section open, from a stack that is
- * neither that section's nor the thread's own: a signal handler or a context; or
- * by a handler that interrupts the beginning or the end of a section).
+ * backend there is; nothing is decided by it, and the next call asks again), -EINTR (a
+ * signal came while a stack waited for the end of a hibernation), -ESTALE (one began
+ * just as a stack was made: the next call makes another), -EBUSY (called while this
+ * thread has a section open, from a stack that is neither that section's nor the
+ * thread's own: a signal handler or a context; or by a handler that interrupts the
+ * beginning or the end of a section).
  */
 int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg), void *arg,
 		  struct lethe_report *report);
@@ -248,8 +253,9 @@ int lethe_do_with(const struct lethe_options *options, void (*fn)(void *arg), vo
  * to erase. Not to be called by a signal handler, nor while a context of this thread
  * is in a section, nor on a context's stack that lies inside the thread's own.
  *
- * Return: 0; -EBUSY inside a section; -ENOMEM; -EOPNOTSUPP: there is neither the module
- * nor /proc to say where the stack ends, and all but the dead stack was erased.
+ * Return: 0; -EBUSY inside a section; -ENOMEM, -EAGAIN (no thread-specific key is left);
+ * -EOPNOTSUPP: there is neither the module nor /proc to say where the stack ends, and
+ * all but the dead stack was erased.
  */
 int lethe_wipe_thread(void);
 
@@ -268,7 +274,8 @@ int lethe_wipe_thread(void);
  * Any other thread that is made inside a section starts outside of one, and with
  * the vector registers that the section had when it made it: the kernel copies them.
  *
- * Return: 0; -EAGAIN, -EINVAL or -EPERM as pthread_create(), or as lethe_do().
+ * Return: 0; -EAGAIN, -EINVAL (also where @thread is NULL) or -EPERM as
+ * pthread_create(), or as lethe_do().
  */
 int lethe_thread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			void *(*fn)(void *arg), void *arg);
@@ -313,16 +320,23 @@ const char *lethe_backend(void);
  *
  * Safe in a signal handler.
  */
-enum lethe_level lethe_level_of(const void *address);
+enum lethe_level lethe_level_of(const void *address)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+	/* Or gcc says of memory that nothing was written to yet that it is read. */
+	__attribute__((access(none, 1)))
+#endif
+	;
 
 /*
  * The secret heap, in and out of sections. Blocks come zeroed, are aligned to
  * 16 bytes, and are zeroed again as they are freed, by whichever thread. They
- * never move to ordinary memory: lethe_realloc() wipes the place it leaves.
+ * never move to ordinary memory: lethe_realloc() wipes the place it leaves. A block of
+ * no bytes is one, to be freed, also where lethe_realloc() returns it.
  * With LETHE_OVERFLOW=locked in the environment a full heap goes on with memory of
  * LETHE_LEVEL_LOCKED, as lethe_level_of() tells, but not for a section that requires
  * more.
- * A fork()'s child has none of them; freeing one there does nothing.
+ * A fork()'s child has none of them; freeing one there does nothing, and resizing one
+ * aborts.
  *
  * Errors: ENOMEM (also when RLIMIT_MEMLOCK is used up), and as lethe_do() where
  * there is no backend. A pointer that is no live block aborts with a message.

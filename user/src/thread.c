@@ -46,16 +46,24 @@ static void make_exit_key(void)
 	exit_key_error = -pthread_key_create(&exit_key, thread_exit);
 }
 
-int thread_register(struct thread *thread)
+/* 0 or -errno, the same each time. */
+static int have_exit_key(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_exit_key);
+	return exit_key_error;
+}
+
+int thread_register(struct thread *thread)
+{
 	int err;
 
 	if (likely(thread->registered))
 		return 0;
-	pthread_once(&once, make_exit_key);
-	if (exit_key_error)
-		return exit_key_error;
+	err = have_exit_key();
+	if (err)
+		return err;
 	/* What libc keeps of it is not to be asked of the heap, which may be asking. */
 	thread->paused++;
 	err = -pthread_setspecific(exit_key, thread);
@@ -200,6 +208,10 @@ PUBLIC int lethe_thread_create(pthread_t *made, const pthread_attr_t *attributes
 
 	if (!made || !fn)
 		return -EINVAL;
+	/* The thread could not say that there is none. */
+	err = have_exit_key();
+	if (err)
+		return err;
 	/* It holds nothing secret, and the library's own use is no section's. */
 	lethe_thread.paused++;
 	start = malloc(sizeof(*start));
