@@ -202,6 +202,10 @@ uninstall-module: uninstall-module-files ## Remove these
 deb: deps-deb ## Debian packages, of this machine's release or of another (RELEASE=)
 	$(again) deb-files
 
+.PHONY: test-packages
+test-packages: deps-test ## These on clean machines of Debian 12 and 13: install, use, purge
+	$(again) test-packages-all
+
 .PHONY: abi
 abi: deps-abi ## What the libraries export, and what changed of it since the last tag
 	$(again) abi-all

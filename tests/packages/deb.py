@@ -28,7 +28,7 @@ BUILD = 'dpkg-buildpackage -us -uc -b'
 # All that it says, and what it takes for an error.
 LINTIAN = ('lintian --allow-root --info --display-info --pedantic --tag-display-limit 0 '
            '--fail-on error,warning')
-PREPARE = ('apt-get update -q && apt-get install -y -q --no-install-recommends '
+PREPARE = ('apt-get install -y -q --no-install-recommends '
            'build-essential lintian && apt-get build-dep -y -q --no-install-recommends ./')
 
 
