@@ -30,10 +30,13 @@
 #	vm-manual	the manual's examples, on the module
 #	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
 #			file, zram and zswap: what the probe counts is what is found there
+#	vm-shell	make vm, as somebody has it who sits before it (tests/vm/shell)
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 #	vm-avx512	the residue table's rows of vector registers on the module, in
 #			Bochs too, since QEMU's processors have no AVX-512
+
+include tests/vm/shell/rules.mk
 
 VM_SUITES := vm-module vm-library vm-ram vm-rows vm-residue vm-fallback vm-bare vm-large \
 	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-verify vm-manual vm-swap
@@ -47,7 +50,7 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
 	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap \
-	vm-scan-%-plain.tap vm-verify-%-plain.tap vm-manual-%-plain.tap),$(VM_TAP))
+	vm-scan-%-plain.tap vm-verify-%-plain.tap vm-manual-%-plain.tap),$(VM_TAP)) $(SHELL_TAP)
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
