@@ -231,10 +231,12 @@ static bool start_libcrypto(void)
 	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, no_key,
 						     NOISE_KEY);
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-	bool good = key && cipher &&
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
+	bool good = key && cipher && mac &&
 		    HMAC(EVP_blake2s256(), no_key, NOISE_KEY, no_key, NOISE_KEY, out,
 			 NULL);
 
+	EVP_MAC_free(mac);
 	EVP_CIPHER_free(cipher);
 	EVP_PKEY_free(key);
 	return good;

@@ -193,7 +193,8 @@ void messages_finish(void *arg)
 	struct noise_handshake h = *noise->handshake;
 	unsigned char key[NOISE_KEY], mac[16];
 
-	if (!crypto_mac1(mac, noise->public_key, m, offsetof(struct response, mac1)) ||
+	if (m->receiver != h.index ||
+	    !crypto_mac1(mac, noise->public_key, m, offsetof(struct response, mac1)) ||
 	    !lethe_equal(mac, m->mac1, sizeof(mac)) ||
 	    !read_ephemeral(&h, m->ephemeral) ||
 	    !mix_dh(&h, h.ephemeral, m->ephemeral, NULL) ||
