@@ -45,7 +45,7 @@ class Run:
             self.peer.at = ("127.0.0.1", port)
         words = ["handshake", "-k", f"{scratch}/key", "-p", f"{scratch}/preshared", "-r", "2",
                  theirs.public_text(), "127.0.0.1", str(port), *["listen"] * listens]
-        self.program = Example(scratch, words, hollow, stdin=fifo, stdout=self.out)
+        self.program = Example(scratch, words, hollow, True, stdin=fifo, stdout=self.out)
 
     def good(self, condition, sentence, said=""):
         if not condition or not self.hollow:

@@ -49,7 +49,7 @@ class Holder:
     def __init__(self, tap, scratch, hollow=False, options=()):
         self.tap, self.scratch, self.hollow = tap, scratch, hollow
         self.path = os.path.join(scratch, "socket")
-        self.program = Example(scratch, ["holder", *options, self.path], hollow)
+        self.program = Example(scratch, ["holder", *options, self.path], hollow, True)
         soon(lambda: os.path.exists(self.path))
 
     def __enter__(self):

@@ -111,7 +111,7 @@ def searched(test, hollow):
     name = "control" if hollow else BACKEND
     with Terminal() as terminal, tempfile.TemporaryDirectory(dir=test.scratch) as scratch:
         file = os.path.join(scratch, "stored")
-        with Example(scratch, ["prompt", "-n", file], hollow, terminal.theirs) as program:
+        with Example(scratch, ["prompt", "-n", file], hollow, True, terminal.theirs) as program:
             def look(moment, *secrets, in_use=False):
                 outside, inside = program.found([b"".join(secrets)])
                 if hollow:

@@ -38,15 +38,17 @@ def soon(condition, seconds=SECONDS):
 class Example:
     """
     A program within 8 MiB of secret memory, held as it ends. With @hollow what there is of
-    Lethe protects from nothing: the control. @terminal, a descriptor, is its session's.
+    Lethe protects from nothing: the control. @watched, for inside(). @terminal, a
+    descriptor, is its session's.
     """
 
-    def __init__(self, scratch, words, hollow=False, terminal=None, stdin="", stdout=""):
+    def __init__(self, scratch, words, hollow=False, watched=False, terminal=None, stdin="",
+                 stdout=""):
         self.said = os.path.join(scratch, "said")
         self.hollow = hollow
         program = os.path.join(EXAMPLES, words[0])
         # Of the program alone, not of what holds it.
-        preloaded = HOLLOW if hollow else f"{EXAMPLES}/inside.so"
+        preloaded = HOLLOW if hollow else f"{EXAMPLES}/inside.so" if watched else ""
         front = ["env", f"LETHE_BACKEND={BACKEND}", f"LD_PRELOAD={preloaded}"]
 
         def prepare():
