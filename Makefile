@@ -77,8 +77,8 @@ include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks
-deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi
+deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -182,6 +182,21 @@ vm: deps-vm ## A shell in the virtual machine, the module loaded
 
 .PHONY: lib
 lib: $(LIBRARIES) $(LETHECTL) ## liblethe, liblethe-malloc and lethectl
+
+# With a DESTDIR it is for a package, whose own business is what its build needs.
+.PHONY: install uninstall install-module uninstall-module
+install: $(if $(DESTDIR),,deps-install) ## Libraries, headers, lethectl, manual (PREFIX= LIBDIR= DESTDIR=)
+	$(again) install-files
+
+uninstall: uninstall-files ## Remove what install put, with the same PREFIX= and so on
+
+install-module: install-module-files ## The module's source for DKMS, its options, its udev rule
+
+uninstall-module: uninstall-module-files ## Remove these
+
+.PHONY: abi
+abi: deps-abi ## What the libraries export, and what changed of it since the last tag
+	$(again) abi-all
 
 .PHONY: check
 check: deps-check ## Format, sparse, W=1, checkpatch --strict, shellcheck

@@ -10,7 +10,8 @@ PROBES	:= $(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c))
 # Of every probe: no program of the kernel's.
 BPF_COMMON := $(filter-out $(PROBES),$(patsubst bpf/%.c,%,$(filter-out %.bpf.c,$(wildcard bpf/*.c))))
 BTF	?= /sys/kernel/btf/vmlinux
-CLANG	?= clang-14
+# The oldest that Debian 12 has, or what there is.
+CLANG	?= $(notdir $(firstword $(shell command -v clang-14 clang) clang-14))
 BPFTOOL	?= /usr/sbin/bpftool
 BPF_CFLAGS := -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -target bpf \
 	      -D__TARGET_ARCH_x86 -I$(BPF_O) -Ibpf

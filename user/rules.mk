@@ -53,6 +53,10 @@ LIB_LDFLAGS := -shared -Wl,-z,defs,-z,relro,-z,now,-z,nodelete,-z,noexecstack
 # and _fini are, do nothing here, and are left out.
 LIB_LDFLAGS += -Wl,-z,ibt,-z,shstk
 crt	= $(shell $(CC) -print-file-name=$(1))
+# In the build tree each finds the others from where it lies. What is installed is made
+# once more without: there that is for the system to say.
+comma	:= ,
+beside	= $(if $(filter $(O)/install/%,$@),,-Wl$(comma)-rpath$(comma)'$$ORIGIN$(1)')
 LIB_BEGIN = -nostartfiles $(call crt,crtbeginS.o)
 LIB_END	= $(call crt,crtendS.o)
 
@@ -98,19 +102,23 @@ $(O)/lib/liblethe.so.0: $(LIB_OBJ) user/src/liblethe.map
 		$(LIB_OBJ) $(LIB_END)
 
 # One object, whose internal names a program cannot collide with. _.stapsdt.base stays
-# what it is: of a program that has marks of its own the linker keeps one (mark.h).
+# what it is: of a program that has marks of its own the linker keeps one (mark.h). So
+# does what frames are unwound by: libc.a has the same, and is without if ours is local.
 $(O)/lib/liblethe.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LD) -r -o $(LIB_O)/liblethe.o $(LIB_OBJ)
 	$(Q)objcopy --localize-hidden $(LIB_O)/liblethe.o
+	$(Q)objcopy --wildcard --globalize-symbol='DW.ref.*' $(LIB_O)/liblethe.o
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(LIB_O)/liblethe.o
 
-$(O)/lib/liblethe-malloc.so.0: $(MALLOC_OBJ) $(O)/lib/liblethe.so
+$(O)/lib/liblethe-malloc.so.0 $(O)/install/lib/liblethe-malloc.so.0: $(MALLOC_OBJ) \
+		$(O)/lib/liblethe.so
 	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe-malloc.so.0 \
-		-Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_BEGIN) $(MALLOC_OBJ) $(LIB_END) \
+		$(beside) -o $@ $(LIB_BEGIN) $(MALLOC_OBJ) $(LIB_END) \
 		-L$(O)/lib -llethe
 
 $(MALLOC_STATIC): user/src/malloc.c
@@ -130,10 +138,12 @@ $(MALLOC_WRAP): user/rules.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)printf -- '--wrap=%s\n' $(MALLOC_WRAPPED) >$@
 # Its messages are liblethe's: the object, since that exports none.
-$(O)/lib/liblethe-run.so.0: $(RUN_OBJ) $(LIB_O)/message.o $(O)/lib/liblethe.so
+$(O)/lib/liblethe-run.so.0 $(O)/install/lib/liblethe-run.so.0: $(RUN_OBJ) \
+		$(LIB_O)/message.o $(O)/lib/liblethe.so
 	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LIB_LDFLAGS) -Wl,-soname,liblethe-run.so.0 \
-		-Wl,-rpath,'$$ORIGIN' -o $@ $(LIB_BEGIN) $(filter %.o,$^) $(LIB_END) \
+		$(beside) -o $@ $(LIB_BEGIN) $(filter %.o,$^) $(LIB_END) \
 		-L$(O)/lib -llethe
 
 # The page of lethectl verify: one file of its parts. Its policy names the style and the
@@ -152,10 +162,10 @@ $(REPORT): user/lethectl/report.html user/lethectl/report.css $(REPORT_JS) user/
 	$(Q)rm $@.js
 
 # Finds liblethe-run.so.0 beside the liblethe that it is linked with.
-$(LETHECTL): $(CTL_OBJ) $(PROBE_OBJ) $(O)/lib/liblethe.so | $(RUN_LIBRARY)
+$(LETHECTL) $(O)/install/bin/lethectl: $(CTL_OBJ) $(PROBE_OBJ) $(O)/lib/liblethe.so | $(RUN_LIBRARY)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../lib' -o $@ \
+	$(Q)$(CC) $(CFLAGS) -Wl,-z,relro,-z,now $(call beside,/../lib) -o $@ \
 		$(CTL_OBJ) $(PROBE_OBJ) -L$(O)/lib -llethe $(PROBE_LIBS) -ljson-c
 
 $(O)/lib/%.so: $(O)/lib/%.so.0

@@ -18,22 +18,37 @@ $(EXAMPLE_PROGRAMS): $(EXAMPLES_O)/%: user/include/lethe.h $(LIBRARIES) \
 		user/examples/$*_*.c) -L$(O)/lib -Wl,--no-as-needed -llethe-malloc \
 		-Wl,--as-needed -llethe -lcrypto
 
+PLAIN_PROMPT := $(EXAMPLES_O)/plain_prompt
+$(PLAIN_PROMPT): tests/examples/plain_prompt.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -o $@ $< -lcrypto
+
 $(EXAMPLES_O)/hollow_memory.so: tests/examples/hollow_memory.c user/include/lethe.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -fPIC -shared \
 		-fvisibility=hidden -o $@ $<
 
-EXAMPLES_PY := tests/examples/using.py tests/examples/wireguard.py
+EXAMPLES_PY := $(addprefix tests/examples/,using.py wireguard.py agent.py sshd.py)
 define examples-rules
 $$(O)/tap/handshake-$(1).tap $$(O)/tap/holder-$(1).tap $$(O)/tap/prompt-$(1).tap: \
 		$$(O)/tap/%-$(1).tap: tests/examples/%_test.py $$(EXAMPLES_PY) \
-		$$(EXAMPLE_PROGRAMS) $$(EXAMPLES_HOLLOW) $$(LETHECTL) $$(TO_EXIT) .FORCE
+		$$(EXAMPLE_PROGRAMS) $$(PLAIN_PROMPT) $$(EXAMPLES_HOLLOW) $$(LETHECTL) $$(TO_EXIT) .FORCE
 	$$(call say,TEST,the example $$* on $(1))
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)/usr/bin/python3 -B $$< $$(O) $(1) >$$@ || grep '^not ok\|^# ' $$@ || true
 EXAMPLES_TAP += $$(O)/tap/handshake-$(1).tap $$(O)/tap/holder-$(1).tap $$(O)/tap/prompt-$(1).tap
 endef
 $(foreach b,$(FALLBACKS),$(eval $(call examples-rules,$(b))))
+
+# It calls make itself, on what is built by now.
+$(O)/tap/examples-installed.tap: tests/examples/installed.sh tests/install/tree.sh \
+		$(wildcard user/examples/*) $(LIBRARIES) $(LETHECTL) $(INSTALL_O)/bin/lethectl \
+		$(foreach l,$(INSTALL_LIBS),$(call install-lib,$(l))) .FORCE
+	$(call say,TEST,the examples as they are installed)
+	$(Q)mkdir -p $(@D)
+	$(Q)$< $(MAKE) $(O) >$@ || grep -A40 '^not ok' $@ || true
+EXAMPLES_TAP += $(O)/tap/examples-installed.tap
 
 -include tests/examples/tls.mk tests/examples/porting.mk
