@@ -4,8 +4,8 @@
  * pages: one thread, many connections, a small answer by HTTP. Two files, against an
  * installed Lethe:
  *
- *	cc -o tls_server tls_server.c tls_server_session.c -Wl,--no-as-needed \
- *		-llethe-malloc -Wl,--as-needed -llethe -lssl -lcrypto
+ *	cc -D_GNU_SOURCE tls_server.c tls_server_session.c -Wl,--no-as-needed \
+ *		-llethe-malloc -Wl,--as-needed -llethe -lssl -lcrypto -o tls_server
  *
  *	tls_server [-l ADDRESS] [-P PORT] [-u USER] [-p FD] [-t FD] [-n MOST] [-s SECONDS]
  *		[-c] CERTIFICATE KEY [CERTIFICATE KEY]...
