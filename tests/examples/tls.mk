@@ -25,13 +25,18 @@ $(TLS_TAP): $(O)/tap/tls-%.tap: tests/examples/tls_test.py tests/examples/tls_se
 
 EXAMPLES_TAP += $(TLS_TAP)
 
+TLS_GUEST := tests/examples/tls_guest.sh $(LETHECTL) $(TLS_SERVER) $(RESIDUE_O)/hollow.so \
+	$(TLS_O)/tls_guest.tar
+$(TLS_O)/tls_guest.tar: tests/examples/tls_guest_keys.sh
+	$(call say,KEYS,$@)
+	$(Q)mkdir -p $(@D) && touch $@
+	$(Q)$< $@
+
 # A process is searched, which slub_debug has no part in.
 VM_TLS_TAP := $(O)/tap/vm-tls-$(ONE).tap
-$(VM_TLS_TAP): $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(TLS_SERVER) $(LETHECTL) \
-		$(RESIDUE_O)/hollow.so tests/examples/tls_guest.sh .FORCE
+$(VM_TLS_TAP): $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(TLS_GUEST) .FORCE
 	$(call say,BOOT,vm-tls on $(ONE))
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)$(vm) test --kernel $(ONE) --module $(call kmod-ko,$(ONE)) --timeout 300 \
-		--no-slub-debug --needs openssl --needs curl --tap $@ -- tests/examples/tls_guest.sh \
-		$(LETHECTL) $(TLS_SERVER) $(RESIDUE_O)/hollow.so || \
+		--no-slub-debug --needs openssl --needs curl --tap $@ -- $(TLS_GUEST) || \
 		echo "vm-tls on $(ONE) failed: see above"

@@ -6,13 +6,13 @@
 # its registers. The control: the same program with sections that protect from nothing.
 # KTAP on stdout.
 #
-#	tls_guest.sh LETHECTL SERVER HOLLOW
+#	tls_guest.sh LETHECTL SERVER HOLLOW KEYS	KEYS: of tls_guest_keys.sh
 set -u
 
-lethectl=$1 program=$2 hollow=$3
+lethectl=$1 program=$2 hollow=$3 keys=$4
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cd "$scratch" || exit 1
+cd "$scratch" && tar xf "$keys" || exit 1
 # No file of the machine's says how.
 OPENSSL_CONF=/dev/null
 export OPENSSL_CONF
@@ -32,30 +32,6 @@ ok() {
 		head -c 3000 said answer found 2>/dev/null | sed 's/^/# /'
 	fi
 }
-
-# What is private in a key: those parts of its text, as bytes.
-private() {
-	openssl pkey -in "$1" -passin file:passphrase -noout -text |
-		awk '/^[^ ]/ { on = /^(priv|prime|exponent|coefficient)/ ; next } on' |
-		tr -d ' :\n' | xxd -r -p
-}
-
-openssl rand -hex 24 >passphrase
-openssl rand 80 >tickets
-for kind in 'EC -pkeyopt ec_paramgen_curve:P-256' RSA; do
-	name=${kind%% *}
-	# shellcheck disable=SC2086
-	openssl genpkey -algorithm $kind -aes-256-cbc -pass file:passphrase -out "$name.key"
-	openssl req -x509 -new -key "$name.key" -passin file:passphrase -subj /CN=localhost \
-		-addext subjectAltName=DNS:localhost -out "$name.crt"
-done 2>/dev/null
-cat EC.crt RSA.crt >authority
-{
-	private EC.key
-	private RSA.key
-	dd if=tickets bs=16 skip=1 2>/dev/null
-	tr -d '\n' <passphrase
-} >keys
 
 # start PRELOADED
 start() {
