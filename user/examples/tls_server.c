@@ -20,7 +20,8 @@
  * memory while it waits for a request, 51 to 85 in the midst of its handshake. The 8 MiB of
  * RLIMIT_MEMLOCK are enough for 400 of the former, or 90 of the latter. With a thread for
  * each that is one section (lethe_thread_create()) it is a secret stack of 256 KiB more, and
- * 17 fitted; nor was it quicker.
+ * 17 fitted. A connection, from its handshake to its farewell, took 0.99 ms of processor so,
+ * 1.22 by such threads, and 0.83 with sections that protect from nothing (OpenSSL 3.0, ECDSA).
  *
  * At the limit the connection that does not fit is closed, and a line says so; the others
  * go on, and nothing goes to ordinary memory instead.
