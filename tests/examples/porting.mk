@@ -2,7 +2,7 @@
 #
 # porting: that the porting notes are so, and their programs do what they say.
 
-PORTING_CLAIMS := $(O)/tests/examples/porting_claims
+PORTING_CLAIMS := $(EXAMPLES_O)/porting_claims
 
 $(PORTING_CLAIMS): tests/examples/porting_claims.c user/include/lethe.h $(LIBRARIES)
 	$(call say,CC,$@)

@@ -3,8 +3,7 @@
 # tls: the example's TLS server, used by real clients and searched, on each fallback. On
 # the module, in the virtual machine, it is vm-tls (tests/rules.mk).
 
-TLS_O	:= $(O)/tests/examples
-TLS_SERVER := $(TLS_O)/tls_server
+TLS_SERVER := $(EXAMPLES_O)/tls_server
 TLS_SRC	:= user/examples/tls_server.c user/examples/tls_server_session.c
 
 # As tls_server.c says, but for where Lethe is.
@@ -17,8 +16,8 @@ $(TLS_SERVER): $(TLS_SRC) user/examples/tls_server.h user/include/lethe.h $(LIBR
 
 TLS_TAP	:= $(FALLBACKS:%=$(O)/tap/tls-%.tap)
 $(TLS_TAP): $(O)/tap/tls-%.tap: tests/examples/tls_test.py tests/examples/tls_server.py \
-		tests/examples/tls_client.py $(TLS_SERVER) $(LETHECTL) $(TO_EXIT) \
-		$(RESIDUE_O)/hollow.so .FORCE
+		tests/examples/tls_client.py tests/examples/using.py $(TLS_SERVER) $(LETHECTL) $(TO_EXIT) \
+		$(EXAMPLES_HOLLOW) .FORCE
 	$(call say,TEST,a TLS server on $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)timeout 300 /usr/bin/python3 -B $< $(O) $* >$@ || grep '^not ok\|^# ' $@ || true
@@ -26,8 +25,8 @@ $(TLS_TAP): $(O)/tap/tls-%.tap: tests/examples/tls_test.py tests/examples/tls_se
 EXAMPLES_TAP += $(TLS_TAP)
 
 TLS_GUEST := tests/examples/tls_guest.sh $(LETHECTL) $(TLS_SERVER) $(RESIDUE_O)/hollow.so \
-	$(TLS_O)/tls_guest.tar
-$(TLS_O)/tls_guest.tar: tests/examples/tls_guest_keys.sh
+	$(EXAMPLES_O)/tls_guest.tar
+$(EXAMPLES_O)/tls_guest.tar: tests/examples/tls_guest_keys.sh
 	$(call say,KEYS,$@)
 	$(Q)mkdir -p $(@D) && touch $@
 	$(Q)$< $@

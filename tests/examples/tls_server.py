@@ -4,21 +4,17 @@
 # serves, in a core file, as it ends. Judges nothing.
 """A TLS server, and what a reader from outside finds of its secrets."""
 
-import contextlib
 import datetime
 import os
 import subprocess
-import sys
-import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-for beside in ("../programs", "../residue"):
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), beside))
-from searcher import Maps, fresh, look, understood  # pylint: disable=C0413
-from way import SECONDS, Failed, Way, limited  # pylint: disable=C0413
+from using import BUILD, SECONDS, Example, Failed, fresh, soon
+from searcher import understood  # using has made it known where
+from way import Way
 
 LEVELS = {"kmod": "unmapped", "memfd_secret": "unmapped", "mlock": "locked"}
 
@@ -75,56 +71,24 @@ def handed(secret):
     return ours
 
 
-class Server(Way):
-    """
-    Runs until it is left. With @hollow what there is of Lethe protects from nothing: the
-    control.
-    """
+class Server(Example):
+    """Serves until it is left."""
 
-    def __init__(self, build, scratch, keys, options=(), hollow=False):
-        super().__init__(build, scratch, [], True)
-        self.keys, self.hollow, self.outside = keys, hollow, {}
-        program = os.path.join(build, "tests/examples/tls_server")
+    def __init__(self, scratch, keys, options=(), hollow=False):
+        self.keys, self.scratch = keys, scratch
         fds = [handed(keys.passphrase + b"\n"), handed(keys.tickets)]
-        preload = {"LD_PRELOAD": os.path.join(build, "tests/residue/hollow.so")}
-        # What holds it as it ends would be a control without anything in the way, too.
-        with open(self.said, "w") as said:
-            self.process = subprocess.Popen(
-                [os.path.join(build, "tests/programs/to_exit"), program, "-P", "0", "-p",
-                 str(fds[0]), "-t", str(fds[1]), *options, *keys.pairs],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, pass_fds=fds,
-                env={**os.environ, **(preload if hollow else {})}, preexec_fn=limited)
-        for fd in fds:
-            os.close(fd)
-        self.pid, self.port, self.backend = self.begun()
-
-    def begun(self):
-        """It says where it serves when it does."""
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until and self.process.poll() is None:
-            words = self.words().replace(",", "").split()
-            if "serving" in words:
-                children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-                with open(children) as file:
-                    return int(file.read()), int(words[3]), words[6]
-            time.sleep(0.02)
-        raise Failed(f"the server does not serve: {self.words()}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def found(self, secrets):
-        """Copies outside of secret pages, and on those that can be read."""
-        counts = look(os.path.join(self.build, "bin/lethectl"), self.pid,
-                      secrets).copies(Maps(self.pid))
-        inside = counts.pop("secret", 0)
-        return sum(counts.values()), inside, dict(counts)
+        words = ["tls_server", "-P", "0", "-p", str(fds[0]), "-t", str(fds[1]), *options]
+        try:
+            super().__init__(scratch, words + keys.pairs, hollow, pass_fds=fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        # It says where it serves when it does.
+        if not soon(lambda: self.lines("serving on port") or self.process.poll() is not None) \
+                or not self.lines("serving on port"):
+            raise Failed(f"the server does not serve: {self.words()}")
+        said = self.words().replace(",", "").split()
+        self.port, self.backend = int(said[3]), said[6]
 
     def kept(self, secrets):
         """Copies in registers and in what the kernel keeps of them; and bytes of the latter."""
@@ -132,7 +96,7 @@ class Server(Way):
         for secret in secrets:
             fd = handed(secret)
             done = subprocess.run(
-                [os.path.join(self.build, "bin/lethectl"), "scan", "--json", "--kernel", "--pid",
+                [os.path.join(BUILD, "bin/lethectl"), "scan", "--json", "--kernel", "--pid",
                  str(self.pid), "--secret-fd", str(fd)], pass_fds=[fd], capture_output=True,
                 timeout=SECONDS, check=False)
             os.close(fd)
@@ -141,17 +105,11 @@ class Server(Way):
             searched += answer["kernel"]["searched_bytes"]
         return copies, searched
 
-    def end(self):
-        """Until its last call."""
-        os.kill(self.pid, 15)
-        words = self.process.stdout.readline().split()
-        if words != [b"ending", str(self.pid).encode()]:
-            raise Failed(f"the server did not come to its end: {words} {self.words()}")
-
-    def ended(self):
-        """Its status."""
-        self.process.stdin.close()
-        return self.process.wait(SECONDS)
+    def core(self, count):
+        """Copies in a core file that gdb makes, as @count() counts them."""
+        place = os.path.join(self.scratch, "core")
+        os.makedirs(place, exist_ok=True)
+        return Way(BUILD, place, [], True).core(self.pid, count)
 
     def status(self, name):
         """A line of proc(5)'s status."""
@@ -161,12 +119,3 @@ class Server(Way):
     def lines(self, text):
         """How many of what it said have that."""
         return sum(text in line for line in self.words().splitlines())
-
-    def soon(self, condition):
-        """Whether it comes to be, of a server that does its work meanwhile."""
-        with contextlib.suppress(FileNotFoundError):
-            for _ in range(500):
-                if condition():
-                    return True
-                time.sleep(0.02)
-        return False

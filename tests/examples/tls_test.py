@@ -12,6 +12,7 @@
 import contextlib
 import os
 import pwd
+import signal
 import ssl
 import sys
 import tempfile
@@ -19,10 +20,10 @@ import time
 
 from tls_client import Clients, answer_of, facts
 from tls_server import LEVELS, Keys, Server
+from using import BACKEND, soon
 from programs import Tap
 from way import whole
 
-BUILD, BACKEND = os.path.abspath(sys.argv[1]), sys.argv[2]
 ECDHE = "ECDHE-%s-AES256-GCM-SHA384"
 TLS13 = "TLS_AES_256_GCM_SHA384"
 # Who connects; what must have been agreed on.
@@ -49,13 +50,11 @@ class Run:
 
     def look(self, moment, secrets):
         """Nothing outside; in the control, as much as there is."""
-        outside, inside, where = self.server.found(secrets)
+        outside, inside = self.server.found(secrets)
         self.moments[moment] = outside
         if not self.server.hollow:
             self.tap.ok(not outside, f"{BACKEND}: {moment}: {outside} copies outside of secret "
                         "pages")
-            if outside:
-                self.tap.note(str(where))
         return inside
 
     def good(self, condition, sentence, note=""):
@@ -117,7 +116,7 @@ class Run:
         for name, act in self.clients.rubbish():
             before = self.server.lines(": connection ")
             act()
-            self.good(self.server.soon(lambda: self.server.lines(": connection ") == before + 1) and
+            self.good(soon(lambda: self.server.lines(": connection ") == before + 1) and
                       self.served(), f"from a client: {name}: a line, and it serves on")
 
     def served(self):
@@ -126,12 +125,12 @@ class Run:
     def core(self):
         count = whole(*(each for secret in self.server.keys.secrets + self.seen
                         for each in (secret[i:i + 32] for i in range(0, len(secret) - 31, 32))))
-        there = self.server.core(self.server.pid, count)
+        there = self.server.core(count)
         self.moments["in a core file"] = there
         return there
 
     def end(self):
-        self.server.end()
+        self.server.end(signal.SIGTERM)
         inside = self.look("as it ends", [b"".join(self.server.keys.secrets), *self.seen])
         if BACKEND == "mlock":
             self.good(not inside, "and everything has been freed: secret pages have none either")
@@ -140,7 +139,7 @@ class Run:
 
 def life(tap, keys, scratch, hollow):
     """The same for both. What was found, by moment."""
-    with Server(BUILD, scratch, keys, ("-s", "600"), hollow) as server:
+    with Server(scratch, keys, ("-s", "600"), hollow) as server:
         run = Run(tap, server, scratch)
         if not hollow:
             tap.ok(server.backend == BACKEND, f"the server is on {BACKEND}")
@@ -173,7 +172,7 @@ def control(tap, keys, scratch, moments):
 
 def privileges(tap, keys, scratch):
     who = pwd.getpwnam("nobody")
-    with Server(BUILD, scratch, keys, ("-u", "nobody", "-s", "1")) as server:
+    with Server(scratch, keys, ("-u", "nobody", "-s", "1")) as server:
         clients = Clients(scratch, server.port, keys.authority)
         with open(f"/proc/{server.pid}/limits") as limits:
             core = next(line.split()[4:6] for line in limits if "core file size" in line)
@@ -194,7 +193,7 @@ def kept_by_the_kernel(tap, keys, scratch):
     """With -c, which overwrites it without the module; what there is without protection."""
     counts = []
     for hollow in (False, True):
-        with Server(BUILD, scratch, keys, ("-c",), hollow) as server:
+        with Server(scratch, keys, ("-c",), hollow) as server:
             clients = Clients(scratch, server.port, keys.authority)
             copies, searched = server.kept(keys.secrets)
             for _ in range(3):
@@ -211,7 +210,7 @@ def kept_by_the_kernel(tap, keys, scratch):
 
 def limit(tap, keys, scratch):
     """Those that do not fit are refused, with a line; the others are served."""
-    with Server(BUILD, scratch, keys, ("-n", "600", "-s", "600")) as server:
+    with Server(scratch, keys, ("-n", "600", "-s", "600")) as server:
         clients = Clients(scratch, server.port, keys.authority)
         keylog = clients.keylog()
         early = clients.connected(clients.context(keylog))
@@ -224,7 +223,7 @@ def limit(tap, keys, scratch):
                 begun[-1].sendall(hello)
             if not len(begun) % 20:
                 time.sleep(0.2)
-        server.soon(refused)
+        soon(refused)
         tap.ok(0 < refused() and len(begun) < 300,
                f"{BACKEND}: RLIMIT_MEMLOCK is used up: {len(begun)} handshakes begun, {refused()} "
                "refused with a line")
@@ -237,13 +236,12 @@ def limit(tap, keys, scratch):
                f"{BACKEND}: nothing went to ordinary memory, and who was there is served")
         for each in begun:
             each.close()
-        tap.ok(server.soon(lambda: facts(clients.curl()[0])[2] == "new"),
+        tap.ok(soon(lambda: facts(clients.curl()[0])[2] == "new"),
                f"{BACKEND}: and so is the next one when they have gone")
 
 
 def main():
     os.environ["LC_ALL"] = "C"
-    os.environ["LETHE_BACKEND"] = BACKEND
     tap = Tap()
     with tempfile.TemporaryDirectory(prefix="lethe-tls-") as scratch:
         keys = Keys(scratch)

@@ -40,7 +40,8 @@ class Example:
     Lethe protects from nothing: the control. @terminal, a descriptor, is its session's.
     """
 
-    def __init__(self, scratch, words, hollow=False, terminal=None, stdin="", stdout=""):
+    def __init__(self, scratch, words, hollow=False, terminal=None, stdin="", stdout="",
+                 pass_fds=()):
         self.said = os.path.join(scratch, "said")
         self.hollow = hollow
         program = os.path.join(EXAMPLES, words[0])
@@ -57,7 +58,7 @@ class Example:
             self.process = subprocess.Popen(
                 [f"{BUILD}/tests/programs/to_exit", "sh", "-c", REDIRECTED, "sh", stdin, stdout,
                  *front, program, *words[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=said, preexec_fn=prepare)
+                stderr=said, pass_fds=pass_fds, preexec_fn=prepare)
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         self.pid = 0
 
