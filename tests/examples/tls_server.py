@@ -16,6 +16,8 @@ from using import BUILD, SECONDS, Example, Failed, fresh, soon
 from searcher import understood  # using has made it known where
 from way import Way
 
+# System calls in which it waits, and in which it ends.
+WAITING = ("271", "231")
 LEVELS = {"kmod": "unmapped", "memfd_secret": "unmapped", "mlock": "locked"}
 
 
@@ -90,8 +92,22 @@ class Server(Example):
         said = self.words().replace(",", "").split()
         self.port, self.backend = int(said[3]), said[6]
 
+    def waits(self):
+        """In the midst of a section registers are in use."""
+        def waiting():
+            with open(f"/proc/{self.pid}/syscall") as call:
+                return call.read().split()[0] in WAITING
+
+        if not soon(waiting):
+            raise Failed("the server does not come to rest")
+
+    def found(self, secrets):
+        self.waits()
+        return super().found(secrets)
+
     def kept(self, secrets):
         """Copies in registers and in what the kernel keeps of them; and bytes of the latter."""
+        self.waits()
         copies = searched = 0
         for secret in secrets:
             fd = handed(secret)
