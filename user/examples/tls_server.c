@@ -17,11 +17,12 @@
  * What it shows of Lethe: how to put sections into an event loop. What waits, waits outside;
  * what has become possible is done in one section (tls_server_session.c), on the one secret
  * stack of this thread. So a connection costs what libssl allocates for it: 18 KiB of secret
- * memory while it waits for a request, 51 to 85 in the midst of its handshake. The 8 MiB of
- * RLIMIT_MEMLOCK are enough for 400 of the former, or 90 of the latter. With a thread for
- * each that is one section (lethe_thread_create()) it is a secret stack of 256 KiB more, and
- * 17 fitted. A connection, from its handshake to its farewell, took 0.99 ms of processor so,
- * 1.22 by such threads, and 0.83 with sections that protect from nothing (OpenSSL 3.0, ECDSA).
+ * memory while it waits for a request (OpenSSL 3.0; 33 with 3.5), 51 to 85 in the midst of
+ * its handshake. The 8 MiB of RLIMIT_MEMLOCK are enough for 400 of the former (200), or 90 of
+ * the latter. With a thread for each that is one section (lethe_thread_create()) it is a
+ * secret stack of 256 KiB more, and 17 fitted. A connection, from its handshake to its
+ * farewell, took 0.99 ms of processor so, 1.22 by such threads, and 0.83 with sections that
+ * protect from nothing (OpenSSL 3.0, ECDSA).
  *
  * At the limit the connection that does not fit is closed, and a line says so; the others
  * go on, and nothing goes to ordinary memory instead.
