@@ -28,6 +28,8 @@
 #	vm-scan		lethectl scan: 500 copies found, and none in a region
 #	vm-verify	lethectl verify, likewise; and the main job under it
 #	vm-examples	the examples on the module; the handshake with the kernel's WireGuard
+#	vm-tls		the example's TLS server, served and searched, on one kernel
+#			(tests/examples/tls.mk)
 #	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
 #			file, zram and zswap: what the probe counts is what is found there
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
@@ -43,7 +45,7 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) \
 	$(foreach s,vm-bochs vm-avx512,$(patsubst %,$(O)/tap/$(s)-%.tap, \
 		$(filter $(BOCHS_KERNEL),$(CHOSEN)))) \
-	$(O)/tap/vm-harness.tap
+	$(O)/tap/vm-harness.tap $(VM_TLS_TAP)
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
 	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap \

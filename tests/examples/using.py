@@ -43,7 +43,7 @@ class Example:
     """
 
     def __init__(self, scratch, words, hollow=False, watched=False, terminal=None, stdin="",
-                 stdout=""):
+                 stdout="", pass_fds=()):
         self.said = os.path.join(scratch, "said")
         self.hollow = hollow
         program = os.path.join(EXAMPLES, words[0])
@@ -61,7 +61,7 @@ class Example:
             self.process = subprocess.Popen(
                 [f"{BUILD}/tests/programs/to_exit", "sh", "-c", REDIRECTED, "sh", stdin, stdout,
                  *front, program, *words[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=said, preexec_fn=prepare)
+                stderr=said, pass_fds=pass_fds, preexec_fn=prepare)
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         self.pid = 0
 
