@@ -13,9 +13,10 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 
-from using import BACKEND, Example, Ktap, fresh, soon
+from using import BACKEND, EXAMPLES, Example, Ktap, fresh, limited, soon
 from wireguard import InvalidTag, Key, Peer, Wrong
 
 
@@ -207,8 +208,37 @@ def stopped(tap):
             os.close(run.stdin)
 
 
+def pair(tap):
+    """Two of them with each other, as its first lines say."""
+    with tempfile.TemporaryDirectory(prefix="lethe-handshake-") as scratch, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        keys, port = [Key(fresh()), Key(fresh())], str(free.getsockname()[1])
+        free.close()
+        both = []
+        for number, listens in ((1, ["listen"]), (0, [])):
+            file = os.path.join(scratch, str(number))
+            with open(file, "w") as out:
+                out.write(keys[number].text() + "\n")
+            both.append(subprocess.Popen(
+                [f"{EXAMPLES}/handshake", "-k", file, keys[1 - number].public_text(),
+                 "127.0.0.1", port, *listens], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                bufsize=0, preexec_fn=limited, env={**os.environ, "LETHE_BACKEND": BACKEND}))
+        listener, other = both
+        other.stdin.write(b"there\n")
+        there = listener.stdout.readline()
+        listener.stdin.write(b"and back\n")
+        back = other.stdout.readline()
+        for each in both:
+            each.communicate()
+        tap.ok((there, back) == (b"there\n", b"and back\n"),
+               f"{BACKEND}: two of them, a packet each way", (there, back))
+        tap.ok([each.returncode for each in both] == [0, 0], f"{BACKEND}: both end with 0")
+
+
 def main():
     tap = Ktap()
+    pair(tap)
     for listens, use in ((False, beginning), (True, answering)):
         for hollow in (True, False):
             with tempfile.TemporaryDirectory(prefix="lethe-handshake-") as scratch:
