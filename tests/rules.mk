@@ -29,6 +29,7 @@
 #	vm-verify	lethectl verify, likewise; and the main job under it
 #	vm-tls		the example's TLS server, served and searched, on one kernel
 #			(tests/examples/tls.mk)
+#	vm-examples	the examples on the module; the handshake with the kernel's WireGuard
 #	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
 #			file, zram and zswap: what the probe counts is what is found there
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
@@ -37,7 +38,7 @@
 #			Bochs too, since QEMU's processors have no AVX-512
 
 VM_SUITES := vm-module vm-library vm-ram vm-rows vm-residue vm-fallback vm-bare vm-large \
-	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-verify vm-swap
+	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-verify vm-examples vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
@@ -48,7 +49,7 @@ VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
 	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap \
-	vm-scan-%-plain.tap vm-verify-%-plain.tap),$(VM_TAP))
+	vm-scan-%-plain.tap vm-verify-%-plain.tap vm-examples-%-plain.tap),$(VM_TAP))
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
@@ -121,6 +122,11 @@ vm-verify-options := $(with-module) --timeout 600
 vm-verify-programs := tests/programs/verify_guest.sh $(LETHECTL) \
 	$(PROGRAMS_O)/verify_subject $(RESIDUE_O)/lethe-mainjob
 
+vm-examples-options := $(with-module) --timeout 600 --driver wireguard \
+	$(addprefix --needs ,wg ssh-add ssh-keygen script)
+vm-examples-programs := tests/examples/examples_guest.sh $(LETHECTL) $(EXAMPLES_HOLLOW) -- \
+	$(EXAMPLE_PROGRAMS)
+
 # What is a module in this kernel or that, and built in elsewhere.
 vm-swap-options := $(with-module) --mem 256 --timeout 300 \
 	$(addprefix --driver ,nvme ext4 zram lzo-rle)
@@ -169,6 +175,7 @@ $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
 $$(O)/tap/vm-scan-$(1).tap: $$(LETHECTL) $$(SCAN_GUEST) $$(SCAN_TARGETS) \
 		$$(SCAN_GUEST_SEEDS)
 $$(O)/tap/vm-verify-$(1).tap: $$(VERIFY_SUBJECTS)
+$$(O)/tap/vm-examples-$(1).tap: $$(EXAMPLE_PROGRAMS) $$(EXAMPLES_HOLLOW)
 $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \

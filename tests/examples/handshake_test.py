@@ -107,6 +107,8 @@ class Run:
             self.clean("as it ends: everything that ever was secret", self.key.private,
                        self.preshared, *secrets)
         self.good(self.program.ended() == 0, "its status is 0")
+        self.good(self.hollow or self.program.inside(),
+                  "libcrypto had its keys in sections alone")
 
 
 def beginning(run):

@@ -6,6 +6,7 @@
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -46,7 +47,8 @@ class Example:
         self.hollow = hollow
         program = os.path.join(EXAMPLES, words[0])
         # Of the program alone, not of what holds it.
-        front = ["env", f"LETHE_BACKEND={BACKEND}", *([f"LD_PRELOAD={HOLLOW}"] * hollow)]
+        preloaded = HOLLOW if hollow else f"{EXAMPLES}/inside.so"
+        front = ["env", f"LETHE_BACKEND={BACKEND}", f"LD_PRELOAD={preloaded}"]
 
         def prepare():
             limited()
@@ -102,6 +104,11 @@ class Example:
         words = self.process.stdout.readline().split()
         if words != [b"ending", str(self.pid).encode()]:
             raise Failed(f"it did not come to its end: {words} {self.words()}")
+
+    def inside(self):
+        """As it has ended: whether all that libcrypto did with secrets was in sections."""
+        told = re.search(r"^inside (\d+) outside (\d+)$", self.words(), re.M)
+        return bool(told) and int(told[1]) > 0 and int(told[2]) == 0
 
     def ended(self):
         """Its status."""
