@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * To be preloaded: whether what an example has libcrypto do with secrets, it does in a
- * section. A search afterwards cannot tell where libcrypto itself leaves nothing. What is
+ * To be preloaded: whether what an example has libcrypto do with secrets, or libssl, it does
+ * in a section. A search afterwards cannot tell where libcrypto itself leaves nothing. What is
  * done before the first section does not count: examples have libcrypto start up there.
  *
  * As the program ends: "inside N outside M", on stderr. It changes no call.
@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 
 #include "lethe.h"
@@ -57,3 +58,10 @@ WATCH(int, EVP_PBE_scrypt,
        uint64_t n, uint64_t r, uint64_t p, uint64_t most, unsigned char *key,
        size_t key_length),
       (pass, length, salt, salt_length, n, r, p, most, key, key_length))
+/* libssl's, of a program that has it. */
+WATCH(int, SSL_accept, (SSL * ssl), (ssl))
+WATCH(int, SSL_read, (SSL * ssl, void *to, int size), (ssl, to, size))
+WATCH(int, SSL_write, (SSL * ssl, const void *from, int size), (ssl, from, size))
+WATCH(int, SSL_shutdown, (SSL * ssl), (ssl))
+WATCH(void, SSL_free, (SSL * ssl), (ssl))
+WATCH(void, SSL_CTX_free, (SSL_CTX * context), (context))

@@ -17,7 +17,7 @@ $(TLS_SERVER): $(TLS_SRC) user/examples/tls_server.h user/include/lethe.h $(LIBR
 TLS_TAP	:= $(FALLBACKS:%=$(O)/tap/tls-%.tap)
 $(TLS_TAP): $(O)/tap/tls-%.tap: tests/examples/tls_test.py tests/examples/tls_server.py \
 		tests/examples/tls_client.py tests/examples/using.py $(TLS_SERVER) $(LETHECTL) $(TO_EXIT) \
-		$(EXAMPLES_HOLLOW) .FORCE
+		$(EXAMPLES_INSIDE) $(EXAMPLES_HOLLOW) .FORCE
 	$(call say,TEST,a TLS server on $*)
 	$(Q)mkdir -p $(@D)
 	$(Q)timeout 300 /usr/bin/python3 -B $< $(O) $* >$@ || grep '^not ok\|^# ' $@ || true

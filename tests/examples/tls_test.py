@@ -135,6 +135,7 @@ class Run:
         if BACKEND == "mlock":
             self.good(not inside, "and everything has been freed: secret pages have none either")
         self.good(self.server.ended() == 0, "SIGTERM ends it with 0")
+        self.good(self.server.inside(), "all that libssl did, it did in sections")
 
 
 def life(tap, keys, scratch, hollow):
