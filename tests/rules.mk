@@ -54,7 +54,7 @@ with-module := --module $(O)/kmod/{kernel}/lethe.ko
 LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
 FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section options report limits exception jump \
 	forking signal_section signal_residue signal_context wipe_stack heap_overflow inherit \
-	inherit_limits)
+	inherit_limits attacks)
 DEVICE_PROGRAMS := $(addprefix $(SELFTEST_O)/,$(DEVICE_SELFTESTS) $(URING_SELFTESTS))
 # Programs as vm.py takes them, one after the other. then: what stands between.
 then := ';'

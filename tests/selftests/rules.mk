@@ -19,6 +19,10 @@ LIBRARY_SELFTESTS += wipe_stack section_calls
 LIBRARY_SELFTESTS += scoped heap_threads heap_twice heap_overflow heap_model heap_overrun heap_full
 # Guarded buffers.
 LIBRARY_SELFTESTS += buffer
+# What others get of a process in a section, which is the same under any tool.
+ifndef WATCH
+LIBRARY_SELFTESTS += attacks
+endif
 # Not linked with liblethe.so, but loading it.
 LIBRARY_SELFTESTS += loaded
 # With a longjmp() that checks where it goes.
@@ -67,6 +71,7 @@ SELFTEST_REGISTERS := $(addprefix $(SELFTEST_O)/,registers.o registers_x86_64.o)
 
 $(addprefix $(SELFTEST_O)/,$(SIGNAL_SELFTESTS)) $(SELFTEST_STORM): \
 		$(SELFTEST_O)/signals_x86_64.o
+$(SELFTEST_O)/attacks: $(SELFTEST_O)/attacked.o
 # The same with a longjmp() that checks where it goes.
 $(SELFTEST_O)/jump_fortified.o: tests/selftests/jump.c
 	$(call say,CC,$@)
