@@ -2,8 +2,9 @@
 /*
  * Hibernates to a disk and goes on in a second boot, with the swap probe attached all
  * the while: a secret in a region, which is wiped before; the same in memory that is
- * only locked, which is in the image, as memory that is only locked is; and decoys. The
- * host searches the raw image while the machine is off (tests/vm/power.py) and, here,
+ * only locked, which is in the image, as memory that is only locked is; decoys; and one
+ * in the registers of a section that is open all the while, which are in the image as
+ * well, since the kernel has them in memory of its own. The host searches the raw image while the machine is off (tests/vm/power.py) and, here,
  * when it has gone on: both must find what the probe saw the kernel choose, to the page.
  * Before, two attempts come to nothing: the module's veto, and the kernel's own while
  * there is a memfd_secret. The same disk is searched after each; that it can be, the
@@ -22,14 +23,18 @@
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "../selftests/registers.h"
 #include "../selftests/tap.h"
 #include "../vm/hostlink.h"
 #include "ending.h"
+#include "job.h"
+#include "lethe.h"
 #include "record.h"
 #include "swap.h"
 
@@ -42,7 +47,7 @@
 #define READ_ALL 3 /* of klogctl() */
 
 /* power.py: what is named control is to be found. */
-enum { CONTROL, LOCKED, SECRET, MEMFD, NEEDLES };
+enum { CONTROL, LOCKED, REGISTERS, SECRET, MEMFD, NEEDLES };
 
 #define IN_IMAGE \
 	"nothing keeps a locked page out of the image, nor the image from being made"
@@ -165,14 +170,24 @@ static void test_veto(void)
 	       counts.way[SWAP_IMAGE].pages);
 }
 
-static void test_memfd(int memfd, unsigned char *map)
+static struct {
+	int fd;
+	unsigned char *map;
+} memfd;
+
+static void give_up_memfd(void)
+{
+	munmap(memfd.map, ENDING_PAGES * ENDING_PAGE);
+	close(memfd.fd);
+}
+
+static void test_memfd(void)
 {
 	int err = hibernate_in_vain(refused);
 
 	tap_ok(err == -EPERM && none_of_any(refused),
 	       "while there is a memfd_secret it is EPERM, and no page is on the disk");
-	munmap(map, ENDING_PAGES * ENDING_PAGE);
-	close(memfd);
+	give_up_memfd();
 }
 
 /* How many pages the kernel says that it copied; 0 where it does not. */
@@ -283,28 +298,46 @@ static void test_region(int region, unsigned char *map)
 	       "and used, and given up");
 }
 
-static unsigned char *map_memfd(int *memfd)
+static void map_memfd(void)
 {
-	unsigned char *map;
+	memfd.fd = syscall(SYS_memfd_secret, O_CLOEXEC);
+	if (memfd.fd < 0 || ftruncate(memfd.fd, ENDING_PAGES * ENDING_PAGE))
+		tap_bail("memfd_secret: %s", strerror(errno));
+	memfd.map = ending_map(memfd.fd);
+	if (memfd.map == MAP_FAILED)
+		tap_bail("memfd_secret: %s", strerror(errno));
+}
 
-	*memfd = syscall(SYS_memfd_secret, O_CLOEXEC);
-	if (*memfd < 0 || ftruncate(*memfd, ENDING_PAGES * ENDING_PAGE))
-		tap_bail("memfd_secret: %s", strerror(errno));
-	map = ending_map(*memfd);
-	if (map == MAP_FAILED)
-		tap_bail("memfd_secret: %s", strerror(errno));
-	return map;
+/* Asleep, and nowhere but in registers and on the secret stack. */
+static void sleep_full(void *arg)
+{
+	struct job *job = arg;
+	uint64_t secret;
+
+	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret) ||
+	    needle_make(&job->needle, "control-registers", &secret, sizeof(secret)))
+		_exit(1);
+	job_tell(job);
+	job_sleep_full(&secret, 3600, 0);
+}
+
+/* With a memfd_secret, its parent's too, nobody would hibernate. */
+static void in_section(struct job *job)
+{
+	give_up_memfd();
+	if (lethe_do(sleep_full, job))
+		_exit(1);
 }
 
 int main(void)
 {
-	int region = ending_region(), memfd, err;
+	int region = ending_region(), err;
 	unsigned char *map = ending_map(region), *decoys = ordinary(DECOYS);
-	unsigned char *secret;
+	pid_t sleeper;
 
 	/* With a memfd_secret it would be refused, too. */
 	must(ending_write("/sys/power/disk", "shutdown"), "/sys/power/disk", NULL);
-	secret = map_memfd(&memfd);
+	map_memfd();
 	if (map == MAP_FAILED)
 		tap_bail("no region: %s", strerror(errno));
 	tap_plan(14);
@@ -313,12 +346,16 @@ int main(void)
 	ending_plant(&needles[LOCKED], "control-locked", only_locked(ENDING_PAGES),
 		     ENDING_PAGES);
 	ending_plant(&needles[SECRET], "secret", map, ENDING_PAGES);
-	ending_plant(&needles[MEMFD], "memfd_secret", secret, ENDING_PAGES);
-	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
+	ending_plant(&needles[MEMFD], "memfd_secret", memfd.map, ENDING_PAGES);
 	watch(decoys);
+	/* Its pages are the module's, too: those of the region are counted by now. */
+	registers_look();
+	sleeper = job_start(in_section, NULL, &needles[REGISTERS]);
+	job_wait_asleep(sleeper);
+	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
 	if (swapon(SWAP, 0))
 		tap_bail("swapon: %s", strerror(errno));
-	test_memfd(memfd, secret);
+	test_memfd();
 	test_veto();
 
 	/* It ends here, and goes on in another boot, another QEMU. */
@@ -327,5 +364,6 @@ int main(void)
 	       err ? strerror(-err) : "0");
 	test_image();
 	test_region(region, map);
+	job_kill(sleeper);
 	return tap_end();
 }

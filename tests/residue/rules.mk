@@ -16,7 +16,7 @@ process_test-src := process_test plants $(ASK)
 tools_test-src	:= tools_test needle
 ram_test-src	:= ram_test job ram frames needle
 ending_test-src	:= ending_test ending needle
-hibernate_test-src := hibernate_test ending needle
+hibernate_test-src := hibernate_test ending job needle
 COPIES	:= kernel_copies observed full_x86_64 needle
 kernel_copies_test-src := kernel_copies_test $(COPIES)
 undisturbed_test-src := undisturbed_test $(COPIES)
@@ -40,7 +40,7 @@ HOSTLINK := $(O)/tests/vm/hostlink.o
 lethe-mainjob-obj := $(HOSTLINK)
 ram_test-obj	:= $(HOSTLINK) $(SELFTEST_REGISTERS)
 ending_test-obj	:= $(HOSTLINK)
-hibernate_test-obj := $(HOSTLINK) $(PROBE_OBJ)
+hibernate_test-obj := $(HOSTLINK) $(SELFTEST_REGISTERS) $(PROBE_OBJ)
 # With the library's own objects: they call what no program can.
 kernel_copies_test-obj := $(SELFTEST_REGISTERS) $(LIB_OBJ) $(PROBE_OBJ)
 undisturbed_test-obj := $(kernel_copies_test-obj)
@@ -62,7 +62,7 @@ process_test-libs := -pthread
 kernel_test-libs := -pthread
 wipe_test-libs	:= -pthread
 stale-libs	:= -pthread
-hibernate_test-libs := $(PROBE_LIBS)
+hibernate_test-libs := -L$(O)/lib -llethe $(PROBE_LIBS)
 kernel_copies_test-libs := $(PROBE_LIBS) -pthread
 undisturbed_test-libs := $(kernel_copies_test-libs)
 kernel_rows_test-libs := $(kernel_copies_test-libs)
@@ -104,7 +104,7 @@ $(HIBERNATE_TEST).o: LANG_CFLAGS := -Ibpf
 
 $(RESIDUE_O)/search_process.o $(RESIDUE_O)/no_kernel.o: LANG_CFLAGS := -Iuser/lethectl
 
-$(addprefix $(RESIDUE_O)/,lethe-mainjob residue-search ram_test core_test oom_test): $(LIBRARIES)
+$(addprefix $(RESIDUE_O)/,lethe-mainjob residue-search ram_test core_test oom_test hibernate_test): $(LIBRARIES)
 
 .SECONDEXPANSION:
 $(RESIDUE_PROGRAMS) $(KERNEL_PROGRAMS) $(HIBERNATE_TEST): $(RESIDUE_O)/%: $$(addprefix $(RESIDUE_O)/,$$(addsuffix .o,$$($$*-src))) $$($$*-obj)
