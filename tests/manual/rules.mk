@@ -40,3 +40,5 @@ $(FALLBACKS:%=$(O)/tap/manual-%.tap): $(O)/tap/manual-%.tap: tests/manual/run.sh
 .PHONY: test-manual-all
 test-manual-all: $(MANUAL_TAP)
 	@tests/tally.py $^
+
+include tests/manual/security.mk
