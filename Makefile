@@ -77,8 +77,8 @@ include tests/tools/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi
-deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb
+deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -177,8 +177,12 @@ bench-vm: deps-vm ## What regions cost beside memfd_secret, in the virtual machi
 	$(again) bench-vm-all
 
 .PHONY: vm
-vm: deps-vm ## A shell in the virtual machine, the module loaded
+vm: deps-vm ## A shell in the virtual machine, with everything in it (FILE= one of yours)
 	$(again) vm-shell
+
+.PHONY: walk
+walk: deps-test ## README.md and lethe(7), typed word for word on a clean Debian 12 and 13
+	$(again) walk-all
 
 .PHONY: lib
 lib: $(LIBRARIES) $(LETHECTL) ## liblethe, liblethe-malloc and lethectl
@@ -193,6 +197,14 @@ uninstall: uninstall-files ## Remove what install put, with the same PREFIX= and
 install-module: install-module-files ## The module's source for DKMS, its options, its udev rule
 
 uninstall-module: uninstall-module-files ## Remove these
+
+.PHONY: deb
+deb: deps-deb ## Debian packages, of this machine's release or of another (RELEASE=)
+	$(again) deb-files
+
+.PHONY: test-packages
+test-packages: deps-test ## These on clean machines of Debian 12 and 13: install, use, purge
+	$(again) test-packages-all
 
 .PHONY: abi
 abi: deps-abi ## What the libraries export, and what changed of it since the last tag
@@ -218,10 +230,10 @@ SOURCES = $(shell git ls-files -co --exclude-standard $(1))
 check-all: check-kmod check-bpf
 	$(call say,FORMAT,user tests bpf)
 	$(Q)clang-format --dry-run -Werror \
-		$(call SOURCES,'user/*.[ch]' 'tests/*.[ch]' 'tests/*.cpp' 'bpf/*.[ch]')
+		$(call SOURCES,'user/*.[ch]' 'user/*.hpp' 'tests/*.[ch]' 'tests/*.[ch]pp' 'bpf/*.[ch]')
 	$(call say,SHELL,.ci tests)
 	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl kmod/packaging/lethe-mok \
-		$(call SOURCES,'*.sh') tests/vm/init
+		$(call SOURCES,'*.sh') tests/vm/init tests/vm/shell/man tests/vm/shell/bashrc
 	$(call say,PYTHON,tests)
 	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
 		$(call SOURCES,'*.py')

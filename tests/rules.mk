@@ -28,30 +28,37 @@
 #	vm-scan		lethectl scan: 500 copies found, and none in a region
 #	vm-verify	lethectl verify, likewise; and the main job under it
 #	vm-manual	the manual's examples, on the module
+#	vm-examples	the examples on the module; the handshake with the kernel's WireGuard
+#	vm-tls		the example's TLS server, served and searched, on one kernel
+#			(tests/examples/tls.mk)
 #	vm-swap		pressed until all that can leave has left, for an NVMe disk, a
 #			file, zram and zswap: what the probe counts is what is found there
+#	vm-shell	make vm, as somebody has it who sits before it (tests/vm/shell)
 #	vm-bochs	what a processor keeps of registers that were zeroed: in Bochs,
 #			since QEMU's keeps nothing; on one kernel, where it is slow
 #	vm-avx512	the residue table's rows of vector registers on the module, in
 #			Bochs too, since QEMU's processors have no AVX-512
 
+include tests/vm/shell/rules.mk
+
 VM_SUITES := vm-module vm-library vm-ram vm-rows vm-residue vm-fallback vm-bare vm-large \
-	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-verify vm-manual vm-swap
+	vm-mainjob vm-unload vm-probes vm-check vm-scan vm-verify vm-manual vm-examples vm-swap
 VM_ENDINGS := hibernate restart panic
 BOCHS_KERNEL := 6.1
 VM_TAP := $(foreach k,$(CHOSEN),$(VM_SUITES:%=$(O)/tap/%-$(k).tap) \
 	$(VM_ENDINGS:%=$(O)/tap/vm-%-$(k).tap)) \
 	$(foreach s,vm-bochs vm-avx512,$(patsubst %,$(O)/tap/$(s)-%.tap, \
 		$(filter $(BOCHS_KERNEL),$(CHOSEN)))) \
-	$(O)/tap/vm-harness.tap
+	$(O)/tap/vm-harness.tap $(VM_TLS_TAP)
 # To a program a plain flavour is its cloud flavour.
 VM_TAP := $(filter-out $(addprefix $(O)/tap/,vm-library-%-plain.tap vm-probes-%-plain.tap \
 	vm-fallback-%-plain.tap vm-rows-%-plain.tap vm-check-%-plain.tap \
-	vm-scan-%-plain.tap vm-verify-%-plain.tap vm-manual-%-plain.tap),$(VM_TAP))
+	vm-scan-%-plain.tap vm-verify-%-plain.tap vm-manual-%-plain.tap \
+	vm-examples-%-plain.tap),$(VM_TAP)) $(SHELL_TAP)
 
 with-module := --module $(O)/kmod/{kernel}/lethe.ko
 
-LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%)
+LIBRARY_PROGRAMS := $(LIBRARY_SELFTESTS:%=$(SELFTEST_O)/%) $(CPP_GUEST)
 FALLBACK_PROGRAMS := $(addprefix $(SELFTEST_O)/,section options report limits exception jump \
 	forking signal_section signal_residue signal_context wipe_stack heap_overflow inherit \
 	inherit_limits attacks)
@@ -122,7 +129,13 @@ vm-verify-programs := tests/programs/verify_guest.sh $(LETHECTL) \
 
 # What run.sh is given is known when they are built.
 vm-manual-options := $(with-module)
-vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh $$(cat $(MANUAL_O)/list)
+vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh \
+	$$(cat $(MANUAL_O)/list $(MANUAL_O)/device-list)
+
+vm-examples-options := $(with-module) --timeout 600 --driver wireguard \
+	$(addprefix --needs ,wg ssh-add ssh-keygen script)
+vm-examples-programs := tests/examples/examples_guest.sh $(LETHECTL) $(EXAMPLES_HOLLOW) -- \
+	$(EXAMPLE_PROGRAMS)
 
 # What is a module in this kernel or that, and built in elsewhere.
 vm-swap-options := $(with-module) --mem 256 --timeout 300 \
@@ -172,11 +185,12 @@ $$(O)/tap/vm-check-$(1).tap: $$(O)/vm/check-$(1).img $$(LETHECTL)
 $$(O)/tap/vm-scan-$(1).tap: $$(LETHECTL) $$(SCAN_GUEST) $$(SCAN_TARGETS) \
 		$$(SCAN_GUEST_SEEDS)
 $$(O)/tap/vm-verify-$(1).tap: $$(VERIFY_SUBJECTS)
-$$(O)/tap/vm-manual-$(1).tap: $$(O)/tap/manual-examples.tap
+$$(O)/tap/vm-manual-$(1).tap: $$(O)/tap/manual-examples.tap $$(O)/tap/manual-device.tap
+$$(O)/tap/vm-examples-$(1).tap: $$(EXAMPLE_PROGRAMS) $$(EXAMPLES_HOLLOW)
 $$(O)/tap/vm-swap-$(1).tap: $$(O)/vm/swap-$(1).img $$(O)/vm/ext4-$(1).img \
 		$$(PRESSURE_TEST)
 $$(VM_SUITES:%=$$(O)/tap/%-$(1).tap): $$(O)/tap/%-$(1).tap: $$(call kmod-ko,$(1)) \
-		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(RESIDUE_PROGRAMS) \
+		$$(VM_NEEDS) $$(VM_PROGRAMS) $$(SELFTESTS) $$(CPP_GUEST) $$(RESIDUE_PROGRAMS) \
 		$$(PROBE_TEST_PROGRAMS) $$(STATUS_GUEST) $$(LETHECTL) \
 		$$(RESIDUE_O)/kernel_rows_test .FORCE
 	$$(call say,BOOT,$$* on $(1))

@@ -13,9 +13,10 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import tempfile
 
-from using import BACKEND, Example, Ktap, fresh, soon
+from using import BACKEND, EXAMPLES, Example, Ktap, fresh, limited, soon
 from wireguard import InvalidTag, Key, Peer, Wrong
 
 
@@ -45,7 +46,7 @@ class Run:
             self.peer.at = ("127.0.0.1", port)
         words = ["handshake", "-k", f"{scratch}/key", "-p", f"{scratch}/preshared", "-r", "2",
                  theirs.public_text(), "127.0.0.1", str(port), *["listen"] * listens]
-        self.program = Example(scratch, words, hollow, stdin=fifo, stdout=self.out)
+        self.program = Example(scratch, words, hollow, True, stdin=fifo, stdout=self.out)
 
     def good(self, condition, sentence, said=""):
         if not condition or not self.hollow:
@@ -107,6 +108,8 @@ class Run:
             self.clean("as it ends: everything that ever was secret", self.key.private,
                        self.preshared, *secrets)
         self.good(self.program.ended() == 0, "its status is 0")
+        self.good(self.hollow or self.program.inside(),
+                  "libcrypto had its keys in sections alone")
 
 
 def beginning(run):
@@ -121,7 +124,8 @@ def beginning(run):
     run.clean("the private and the preshared key", run.key.private, run.preshared)
     run.clean("what the handshake was computed with", *first.on_the_way)
     run.refused("rubbish", os.urandom(148))
-    run.refused("a packet of the session that was changed", first.seal(b"x" * 40)[:-1] + b"!")
+    packet = first.seal(b"x" * 40)
+    run.refused("a packet of the session that was changed", packet[:-1] + bytes([packet[-1] ^ 1]))
     replayed = first.seal(b"once\n")
     peer.send(replayed)
     run.good(soon(lambda: b"once" in run.printed()), "a packet is printed")
@@ -204,8 +208,37 @@ def stopped(tap):
             os.close(run.stdin)
 
 
+def pair(tap):
+    """Two of them with each other, as its first lines say."""
+    with tempfile.TemporaryDirectory(prefix="lethe-handshake-") as scratch, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        keys, port = [Key(fresh()), Key(fresh())], str(free.getsockname()[1])
+        free.close()
+        both = []
+        for number, listens in ((1, ["listen"]), (0, [])):
+            file = os.path.join(scratch, str(number))
+            with open(file, "w") as out:
+                out.write(keys[number].text() + "\n")
+            both.append(subprocess.Popen(
+                [f"{EXAMPLES}/handshake", "-k", file, keys[1 - number].public_text(),
+                 "127.0.0.1", port, *listens], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                bufsize=0, preexec_fn=limited, env={**os.environ, "LETHE_BACKEND": BACKEND}))
+        listener, other = both
+        other.stdin.write(b"there\n")
+        there = listener.stdout.readline()
+        listener.stdin.write(b"and back\n")
+        back = other.stdout.readline()
+        for each in both:
+            each.communicate()
+        tap.ok((there, back) == (b"there\n", b"and back\n"),
+               f"{BACKEND}: two of them, a packet each way", (there, back))
+        tap.ok([each.returncode for each in both] == [0, 0], f"{BACKEND}: both end with 0")
+
+
 def main():
     tap = Ktap()
+    pair(tap)
     for listens, use in ((False, beginning), (True, answering)):
         for hollow in (True, False):
             with tempfile.TemporaryDirectory(prefix="lethe-handshake-") as scratch:

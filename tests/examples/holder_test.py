@@ -49,7 +49,7 @@ class Holder:
     def __init__(self, tap, scratch, hollow=False, options=()):
         self.tap, self.scratch, self.hollow = tap, scratch, hollow
         self.path = os.path.join(scratch, "socket")
-        self.program = Example(scratch, ["holder", *options, self.path], hollow)
+        self.program = Example(scratch, ["holder", *options, self.path], hollow, True)
         soon(lambda: os.path.exists(self.path))
 
     def __enter__(self):
@@ -98,6 +98,8 @@ class Holder:
             self.clean("as it ends", *secrets)
         self.ok(self.program.ended() == 0 and not os.path.exists(self.path),
                 "it ends with 0, and its socket is gone")
+        self.ok(self.hollow or self.program.inside(), "libcrypto had its keys and the "
+                "passphrase in sections alone")
 
 
 def signed(holder, key):
@@ -181,6 +183,7 @@ def by_hand(holder):
                   client.count() == 1, "a key that is added twice is there once")
         answer = client.ask(key.sign(b"data"))
         holder.ok(key.signed(answer, b"data"), "it signs what it is given")
+        holder.clean("who added the key is connected still", key.seed)
         holder.ok(client.ask(other.sign(b"data")) == FAILURE, "by no key that it has not")
         wrong = agent.Key(other.seed)
         wrong.public, wrong.blob = key.public, key.blob
@@ -253,7 +256,7 @@ def locks(holder, key):
         holder.ok(refused[1] == FAILURE and
                   soon(lambda: client.ask(unlock) == SUCCESS), "the wait grows, and ends")
         holder.ok(client.count() == 1, "unlocked, its key is there")
-    holder.clean("the passphrase", word)
+        holder.clean("the passphrase, with its client connected still", word)
 
 
 def lives(holder):

@@ -37,6 +37,8 @@ begins() {
 	[ $? -le 2 ] && readelf -d a.out | grep -q 'NEEDED.*\[liblethe.so.0\]'
 }
 
+# What is before a port to Lethe is built by tests/examples/porting_test.py.
+rm -f ./*_before.c
 mapfile -t programs < <(grep -l '^int main(' ./*.c)
 echo "KTAP version 1"
 echo "1..$((2 + 2 * ${#programs[@]}))"

@@ -12,7 +12,6 @@
 import contextlib
 import hashlib
 import os
-import re
 import select
 import signal
 import subprocess
@@ -112,7 +111,7 @@ def searched(test, hollow):
     name = "control" if hollow else BACKEND
     with Terminal() as terminal, tempfile.TemporaryDirectory(dir=test.scratch) as scratch:
         file = os.path.join(scratch, "stored")
-        with Example(scratch, ["prompt", "-n", file], hollow, terminal.theirs) as program:
+        with Example(scratch, ["prompt", "-n", file], hollow, True, terminal.theirs) as program:
             def look(moment, *secrets, in_use=False):
                 outside, inside = program.found([b"".join(secrets)])
                 if hollow:
@@ -138,6 +137,7 @@ def searched(test, hollow):
             key, right = derived(passphrase, salt)
             if not hollow:
                 look("as it ends: the passphrase and the key", passphrase, key)
+                test.ok(program.inside(), "libcrypto had it in sections alone", program.words())
                 test.ok(check == right, "what is stored is scrypt's, hashed")
                 test.ok(os.stat(file).st_mode & 0o777 == 0o600, "for its user alone")
             if program.ended() or not terminal.restored():
@@ -148,8 +148,8 @@ def careful(test):
     """getline(3), and the line wiped."""
     passphrase = known.password()
     with Terminal() as terminal, tempfile.TemporaryDirectory(dir=test.scratch) as scratch, \
-            Example(scratch, ["plain_prompt"], terminal=terminal.theirs, stdin="/dev/tty") as program, \
-            open(program.said, "rb") as said:
+            Example(scratch, ["plain_prompt"], terminal=terminal.theirs,
+                    stdin="/dev/tty") as program, open(program.said, "rb") as said:
         soon(lambda: NEW in said.read())
         terminal.type(passphrase + b"\n")
         soon(lambda: AGAIN in said.read())
@@ -227,6 +227,24 @@ def killed(test):
                     f"{number.name}: it ends of it, and the terminal is as it was", status)
 
 
+def flushed(test):
+    """A key that sends a signal takes away what was typed before it, at any moment."""
+    ended = []
+    for _ in range(20):
+        with Terminal() as terminal:
+            process = subprocess.Popen(
+                ["setsid", "--ctty", PROMPT, test.file], stdin=terminal.theirs,
+                stdout=terminal.theirs, stderr=terminal.theirs, preexec_fn=limited)
+            terminal.shown(ASKED)
+            terminal.type(b"half\x03")
+            try:
+                ended.append(process.wait(10))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                ended.append(process.wait())
+    test.ok(ended == [-signal.SIGINT] * 20, "^C right behind something typed ends it", ended)
+
+
 def stopped(test):
     """Stopped in a shell, and continued: the terminal is the shell's in between."""
     test.store(b"correct horse")
@@ -256,10 +274,8 @@ def stopped(test):
         terminal.shown(ASKED)
         test.ok(soon(lambda: not terminal.modes()[3] & termios.ECHO, 5),
                 "in the foreground it asks once more, without echo")
-        pid = int(re.search(r"\d+", subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(shell.pid)], capture_output=True, text=True,
-            check=True).stdout)[0])
-        os.kill(pid, signal.SIGSTOP)
+        with open(f"/proc/{shell.pid}/task/{shell.pid}/children") as children:
+            os.kill(int(children.read()), signal.SIGSTOP)
         terminal.shown(b"ready: ")
         command(b"stty sane")
         terminal.type(b"fg\n")
@@ -285,6 +301,7 @@ def main():
         searched(test, False)
         edited(test)
         killed(test)
+        flushed(test)
         stopped(test)
     tap.end()
 

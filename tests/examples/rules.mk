@@ -30,11 +30,19 @@ $(EXAMPLES_O)/hollow_memory.so: tests/examples/hollow_memory.c user/include/leth
 	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -fPIC -shared \
 		-fvisibility=hidden -o $@ $<
 
+EXAMPLES_INSIDE := $(EXAMPLES_O)/inside.so
+$(EXAMPLES_INSIDE): tests/examples/inside.c $(O)/lib/liblethe.so
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Iuser/include -fPIC -shared \
+		-fvisibility=hidden -Wl,-rpath,'$$ORIGIN/../../lib' -o $@ $< -L$(O)/lib \
+		-llethe -lcrypto
+
 EXAMPLES_PY := $(addprefix tests/examples/,using.py wireguard.py agent.py sshd.py)
 define examples-rules
 $$(O)/tap/handshake-$(1).tap $$(O)/tap/holder-$(1).tap $$(O)/tap/prompt-$(1).tap: \
 		$$(O)/tap/%-$(1).tap: tests/examples/%_test.py $$(EXAMPLES_PY) \
-		$$(EXAMPLE_PROGRAMS) $$(PLAIN_PROMPT) $$(EXAMPLES_HOLLOW) $$(LETHECTL) $$(TO_EXIT) .FORCE
+		$$(EXAMPLE_PROGRAMS) $$(PLAIN_PROMPT) $$(EXAMPLES_INSIDE) $$(EXAMPLES_HOLLOW) $$(LETHECTL) $$(TO_EXIT) .FORCE
 	$$(call say,TEST,the example $$* on $(1))
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)/usr/bin/python3 -B $$< $$(O) $(1) >$$@ || grep '^not ok\|^# ' $$@ || true

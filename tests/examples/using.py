@@ -6,6 +6,7 @@
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 import termios
@@ -37,15 +38,18 @@ def soon(condition, seconds=SECONDS):
 class Example:
     """
     A program within 8 MiB of secret memory, held as it ends. With @hollow what there is of
-    Lethe protects from nothing: the control. @terminal, a descriptor, is its session's.
+    Lethe protects from nothing: the control. @watched, for inside(). @terminal, a
+    descriptor, is its session's.
     """
 
-    def __init__(self, scratch, words, hollow=False, terminal=None, stdin="", stdout=""):
+    def __init__(self, scratch, words, hollow=False, watched=False, terminal=None, stdin="",
+                 stdout="", pass_fds=()):
         self.said = os.path.join(scratch, "said")
         self.hollow = hollow
         program = os.path.join(EXAMPLES, words[0])
         # Of the program alone, not of what holds it.
-        front = ["env", f"LETHE_BACKEND={BACKEND}", *([f"LD_PRELOAD={HOLLOW}"] * hollow)]
+        preloaded = HOLLOW if hollow else f"{EXAMPLES}/inside.so" if watched else ""
+        front = ["env", f"LETHE_BACKEND={BACKEND}", f"LD_PRELOAD={preloaded}"]
 
         def prepare():
             limited()
@@ -57,7 +61,7 @@ class Example:
             self.process = subprocess.Popen(
                 [f"{BUILD}/tests/programs/to_exit", "sh", "-c", REDIRECTED, "sh", stdin, stdout,
                  *front, program, *words[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=said, preexec_fn=prepare)
+                stderr=said, pass_fds=pass_fds, preexec_fn=prepare)
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         self.pid = 0
 
@@ -101,6 +105,11 @@ class Example:
         words = self.process.stdout.readline().split()
         if words != [b"ending", str(self.pid).encode()]:
             raise Failed(f"it did not come to its end: {words} {self.words()}")
+
+    def inside(self):
+        """As it has ended: whether all that libcrypto did with secrets was in sections."""
+        told = re.search(r"^inside (\d+) outside (\d+)$", self.words(), re.M)
+        return bool(told) and int(told[1]) > 0 and int(told[2]) == 0
 
     def ended(self):
         """Its status."""

@@ -4,11 +4,13 @@
 #
 #	manual-displays		what is taken from a page is what mandoc and groff print
 #	manual-pages		all that there is has a page, and nothing else has
+#	manual-device		likewise of the device, lethe(4), whose programs are built
 #	manual-examples		each program in section 3 is built, in C and in C++
 #	manual-BACKEND		and run on the fallbacks here; on the module by vm-manual
 
 MANUAL_O := $(O)/tests/manual
 MANUAL_TAP := $(O)/tap/manual-displays.tap $(O)/tap/manual-pages.tap \
+	$(O)/tap/manual-device.tap \
 	$(O)/tap/manual-examples.tap $(FALLBACKS:%=$(O)/tap/manual-%.tap)
 
 # Without the links, which have one line each.
@@ -26,6 +28,12 @@ $(O)/tap/manual-pages.tap: tests/manual/pages.py $(MANUAL_PY) .FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< . >$@ || grep '^not ok\|^# ' $@ || true
 
+# What these print is for the virtual machine to say.
+$(O)/tap/manual-device.tap: tests/manual/device.py $(MANUAL_PY) .FORCE
+	$(call say,TEST,manual: the device)
+	$(Q)mkdir -p $(@D)
+	$(Q)/usr/bin/python3 -B $< . $(MANUAL_O) >$@ || grep '^not ok\|^# ' $@ || true
+
 # With what run.sh is to be given.
 $(O)/tap/manual-examples.tap: tests/manual/examples.py $(MANUAL_PY) $(LIBRARIES) .FORCE
 	$(call say,BUILD,manual: examples)
@@ -40,5 +48,5 @@ $(FALLBACKS:%=$(O)/tap/manual-%.tap): $(O)/tap/manual-%.tap: tests/manual/run.sh
 .PHONY: test-manual-all
 test-manual-all: $(MANUAL_TAP)
 	@tests/tally.py $^
-
 include tests/manual/security.mk
+include tests/manual/walk.mk

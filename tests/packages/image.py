@@ -149,7 +149,7 @@ def _make(release, place, say):
         if backports:
             _check(enter(root, ['apt-get', 'install', '-y', '--no-install-recommends',
                                 '-t', f'{release}-backports', *backports]))
-        _keep_downloads(root, archives)
+        keep_downloads(root)
         root.rename(place)
 
 
@@ -158,7 +158,9 @@ def _check(done):
         raise DebianError(f'{done.args[-1][:60]}: status {done.returncode}')
 
 
-def _keep_downloads(root, archives):
+def keep_downloads(root):
+    """What a root has downloaded is taken out of it, for the next one."""
+    archives = root.parent.parent / 'archives'
     for deb in (root / _DOWNLOADS).glob('*.deb'):
         if not (archives / deb.name).exists():
             os.link(deb, archives / deb.name)
@@ -197,19 +199,35 @@ def fresh(release, build, say=_quiet):
     """A copy of the clean root, gone after `with`; the packages that were
     downloaded before lie in its cache, and those that it downloads are kept."""
     root = base(release, build, say)
-    archives = root.parent / 'archives'
-    with tempfile.TemporaryDirectory(dir=root.parent, prefix='copy-') as scratch:
-        copy = Path(scratch) / 'root'
-        # Not while it is made anew.
-        with open(root.parent / '.lock', encoding='ascii') as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH)
+    with locked(root.parent):
+        _sweep(root.parent)
+        place = Path(tempfile.mkdtemp(dir=root.parent, prefix='copy-'))
+        held = os.open(place, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    copy = place / 'root'
+    try:
+        with locked(root.parent):
             call(['cp', '-a', '--reflink=auto', root, copy])
-        for deb in archives.glob('*.deb'):
-            os.link(deb, copy / _DOWNLOADS / deb.name)
+            for deb in (root.parent / 'archives').glob('*.deb'):
+                os.link(deb, copy / _DOWNLOADS / deb.name)
+        yield copy
+    finally:
+        keep_downloads(copy)
+        shutil.rmtree(place, ignore_errors=True)
+        os.close(held)
+
+
+def _sweep(directory):
+    """Copies whose users were killed: nobody holds them."""
+    for place in directory.glob('copy-*'):
+        held = os.open(place, os.O_RDONLY)
         try:
-            yield copy
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(place, ignore_errors=True)
+        except BlockingIOError:
+            pass
         finally:
-            _keep_downloads(copy, archives)
+            os.close(held)
 
 
 def kernels(root):

@@ -170,14 +170,24 @@ static void test_veto(void)
 	       counts.way[SWAP_IMAGE].pages);
 }
 
-static void test_memfd(int memfd, unsigned char *map)
+static struct {
+	int fd;
+	unsigned char *map;
+} memfd;
+
+static void give_up_memfd(void)
+{
+	munmap(memfd.map, ENDING_PAGES * ENDING_PAGE);
+	close(memfd.fd);
+}
+
+static void test_memfd(void)
 {
 	int err = hibernate_in_vain(refused);
 
 	tap_ok(err == -EPERM && none_of_any(refused),
 	       "while there is a memfd_secret it is EPERM, and no page is on the disk");
-	munmap(map, ENDING_PAGES * ENDING_PAGE);
-	close(memfd);
+	give_up_memfd();
 }
 
 /* How many pages the kernel says that it copied; 0 where it does not. */
@@ -288,17 +298,14 @@ static void test_region(int region, unsigned char *map)
 	       "and used, and given up");
 }
 
-static unsigned char *map_memfd(int *memfd)
+static void map_memfd(void)
 {
-	unsigned char *map;
-
-	*memfd = syscall(SYS_memfd_secret, O_CLOEXEC);
-	if (*memfd < 0 || ftruncate(*memfd, ENDING_PAGES * ENDING_PAGE))
+	memfd.fd = syscall(SYS_memfd_secret, O_CLOEXEC);
+	if (memfd.fd < 0 || ftruncate(memfd.fd, ENDING_PAGES * ENDING_PAGE))
 		tap_bail("memfd_secret: %s", strerror(errno));
-	map = ending_map(*memfd);
-	if (map == MAP_FAILED)
+	memfd.map = ending_map(memfd.fd);
+	if (memfd.map == MAP_FAILED)
 		tap_bail("memfd_secret: %s", strerror(errno));
-	return map;
 }
 
 /* Asleep, and nowhere but in registers and on the secret stack. */
@@ -314,22 +321,23 @@ static void sleep_full(void *arg)
 	job_sleep_full(&secret, 3600, 0);
 }
 
+/* With a memfd_secret, its parent's too, nobody would hibernate. */
 static void in_section(struct job *job)
 {
+	give_up_memfd();
 	if (lethe_do(sleep_full, job))
 		_exit(1);
 }
 
 int main(void)
 {
-	int region = ending_region(), memfd, err;
+	int region = ending_region(), err;
 	unsigned char *map = ending_map(region), *decoys = ordinary(DECOYS);
-	unsigned char *secret;
 	pid_t sleeper;
 
 	/* With a memfd_secret it would be refused, too. */
 	must(ending_write("/sys/power/disk", "shutdown"), "/sys/power/disk", NULL);
-	secret = map_memfd(&memfd);
+	map_memfd();
 	if (map == MAP_FAILED)
 		tap_bail("no region: %s", strerror(errno));
 	tap_plan(14);
@@ -338,7 +346,7 @@ int main(void)
 	ending_plant(&needles[LOCKED], "control-locked", only_locked(ENDING_PAGES),
 		     ENDING_PAGES);
 	ending_plant(&needles[SECRET], "secret", map, ENDING_PAGES);
-	ending_plant(&needles[MEMFD], "memfd_secret", secret, ENDING_PAGES);
+	ending_plant(&needles[MEMFD], "memfd_secret", memfd.map, ENDING_PAGES);
 	watch(decoys);
 	/* Its pages are the module's, too: those of the region are counted by now. */
 	registers_look();
@@ -347,7 +355,7 @@ int main(void)
 	must(hostlink_later("hibernate", needles, NEEDLES), "the host", NULL);
 	if (swapon(SWAP, 0))
 		tap_bail("swapon: %s", strerror(errno));
-	test_memfd(memfd, secret);
+	test_memfd();
 	test_veto();
 
 	/* It ends here, and goes on in another boot, another QEMU. */

@@ -91,7 +91,7 @@ static int do_once(const char *how, const char *path, int key_fd)
 
 static int usage(void)
 {
-	fputs("usage: lethe-mainjob [--backend-note] FILE\n"
+	fputs("usage: lethe-mainjob [--anywhere] FILE\n"
 	      "       lethe-mainjob --once plain|lethe [--key-fd FD] FILE\n",
 	      stderr);
 	return 2;
@@ -111,20 +111,21 @@ static int once(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	bool note = argc > 1 && !strcmp(argv[1], "--backend-note");
+	bool anywhere = argc > 1 && !strcmp(argv[1], "--anywhere");
 	static struct runs runs;
 	int file;
 
 	if (argc > 2 && !strcmp(argv[1], "--once"))
 		return once(argc, argv);
-	if (argc != 2 + note || argv[1 + note][0] == '-')
+	if (argc != 2 + anywhere || argv[1 + anywhere][0] == '-')
 		return usage();
-	runs.path = argv[1 + note];
+	runs.path = argv[1 + anywhere];
+	runs.anywhere = anywhere;
 	/* A peer or a searcher that is gone is an error, not our end. */
 	signal(SIGPIPE, SIG_IGN);
 	file = open_file(runs.path);
 	if (file < 0 || do_runs(&runs, file))
 		return 2;
-	report_print(&runs, note);
+	report_print(&runs);
 	return verdict(&runs) ? 0 : 1;
 }

@@ -160,7 +160,7 @@ static void print_digest(const uint8_t digest[32])
 		printf("%02x", digest[i]);
 }
 
-void report_print(const struct runs *runs, bool note)
+void report_print(const struct runs *runs)
 {
 	const struct run *lethe = &runs->lethe;
 	const struct tally *after = &lethe->tally[NR_STOPS - 1];
@@ -171,7 +171,7 @@ void report_print(const struct runs *runs, bool note)
 	printf("  %-13s", "SHA-256:");
 	print_digest(lethe->digest);
 	printf("\n  backend:     %s\n", lethe->backend);
-	if (note)
+	if (runs->anywhere)
 		print_note(runs);
 	printf("  %-13s%s\n", "level:", level_title(lethe->level));
 	print_table(runs);

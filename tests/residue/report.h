@@ -17,10 +17,12 @@ struct runs {
 	bool has_ram;
 	struct run ram_plain, ram_lethe;
 	double seconds;
+	/* On somebody's machine, whose libraries may leave nothing by themselves. */
+	bool anywhere;
 };
 
-/* Everything above the verdict; with a word on the backend if @note. */
-void report_print(const struct runs *runs, bool note);
+/* Everything above the verdict; with a word on the backend if it may run anywhere. */
+void report_print(const struct runs *runs);
 
 extern const char *const report_titles[NR_SECRETS];
 

@@ -168,6 +168,6 @@ test-residue-all: $(RESIDUE_TAP)
 
 .PHONY: run-native
 run-native: $(RESIDUE_TOOLS)
-	$(Q)$(RESIDUE_O)/lethe-mainjob --backend-note '$(FILE)'
+	$(Q)$(RESIDUE_O)/lethe-mainjob --anywhere '$(FILE)'
 
 -include $(wildcard $(RESIDUE_O)/*.d)

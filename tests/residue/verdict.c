@@ -77,8 +77,10 @@ static void judge_controls(const struct runs *runs)
 			fail("control: with Lethe, in use, not even in secret pages: %s",
 			     report_titles[i]);
 	}
-	if (!found_all(&all.after))
+	if (!found_all(&all.after) && !runs->anywhere)
 		fail("control: plainly, nothing was left after clean-up, so 0 there with Lethe shows little");
+	else if (!found_all(&all.after))
+		printf("note  plainly, nothing was left after clean-up either: 0 there with Lethe shows little here\n");
 }
 
 static void judge_lethe(const struct run *run)

@@ -13,6 +13,7 @@ import re
 import shlex
 from pathlib import Path
 
+import room
 from initramfs import Guest, InitramfsError
 from machine import EXIT_VALUE
 
@@ -65,8 +66,9 @@ def _config(mode, drivers, module, programs, size):
                    for name, value in values.items())
 
 
-def _environment(variables):
-    lines = [f'export LETHE_HOSTLINK={_HOSTLINK}\n']
+def _environment(variables, mode):
+    # Whoever sits there does not wait until all of RAM was searched.
+    lines = [f'export LETHE_HOSTLINK={_HOSTLINK}\n'] if mode != 'shell' else []
     for variable in variables:
         name, mark, value = variable.partition('=')
         if not mark or not name.isidentifier():
@@ -91,11 +93,13 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
         root.directory(f'/{place}')
     # The kernel opens it before anything is mounted.
     root.node('/dev/console', 5, 1)
+    for name, text in _ETC.items():
+        root.file(f'/etc/{name}', text)
+    if mode == 'shell':
+        room.furnish(guest, options, kernel)
     guest.busybox()
     guest.data(build / 'tests' / 'vm' / 'vmexit', '/usr/bin/vmexit')
     root.file('/init', (HERE / 'init').read_bytes(), 0o755)
-    for name, text in _ETC.items():
-        root.file(f'/etc/{name}', text)
 
     drivers = []
     for name, data in kernel.drivers(options.driver):
@@ -124,7 +128,7 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
         root.file(f'/vm/program.{number}',
                   '. /vm/environment\ncd /lethe || exit 126\n'
                   f'exec {shlex.join(words)}\n')
-    root.file('/vm/environment', _environment(options.env))
+    root.file('/vm/environment', _environment(options.env, mode))
     root.file('/vm/config', _config(mode, drivers, module, programs, size))
     root.write(path)
     return titles

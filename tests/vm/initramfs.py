@@ -90,14 +90,17 @@ def _is_elf(path):
         return file.read(4) == b'\x7fELF'
 
 
-def libraries(path):
+def libraries(path, near=''):
     """The paths of everything that a dynamic program or library loads, the
-    loader too, as `ldd` finds them; none for a static one."""
+    loader too, as `ldd` finds them, in the directory `near` first; none for a
+    static one."""
     if not _is_elf(path):
         return []
+    environment = {**os.environ, 'LC_ALL': 'C', 'LD_PRELOAD': ''}
+    if near:
+        environment['LD_LIBRARY_PATH'] = str(near)
     run = subprocess.run(['ldd', path], capture_output=True, text=True,
-                         env={**os.environ, 'LC_ALL': 'C', 'LD_PRELOAD': ''},
-                         check=False)
+                         env=environment, check=False)
     if run.returncode:
         if 'not a dynamic executable' in run.stdout + run.stderr:
             return []
@@ -120,12 +123,15 @@ class Guest:
     def __init__(self, sources, build):
         self.archive = Archive()
         self._roots = (build.resolve(), sources.resolve())
+        self._tree, self._near = None, ''
 
     def path_of(self, path):
         """Where a file of the host is in the guest."""
         path = Path(os.path.abspath(path))
         # The directory's links are followed, a library's own link is its name.
         path = path.parent.resolve() / path.name
+        if self._tree and path.is_relative_to(self._tree):
+            return str(PurePosixPath('/') / path.relative_to(self._tree))
         for root in self._roots:
             if path.is_relative_to(root):
                 return str(PurePosixPath('/lethe') / path.relative_to(root))
@@ -143,19 +149,34 @@ class Guest:
         except OSError as error:
             raise InitramfsError(f'{path}: {error.strerror}') from None
 
-    def bring(self, path):
-        """Bring a file with all that it loads; its path in the guest."""
-        place = self.path_of(path)
+    def bring(self, path, place=None):
+        """Bring a file with all that it loads, to `place` if that is said; its path
+        in the guest."""
+        place = place or self.path_of(path)
         if self.archive.has(place):
             return place
         self.data(path, place)
-        loaded = libraries(path)
+        loaded = libraries(path, self._near)
         for library in loaded:
             self.bring(library)
         for libc in (x for x in loaded if x.name == 'libc.so.6'):
             if (libc.parent / _OPENED_BY_LIBC).exists():
                 self.bring(libc.parent / _OPENED_BY_LIBC)
         return place
+
+    def tree(self, root, libraries_at):
+        """Bring a whole tree, as `make install DESTDIR=` leaves one, to the
+        guest's root: its links as links, its programs with what they load. What
+        comes after it finds the tree's own libraries, which lie in the directory
+        `libraries_at` of it, before this machine's."""
+        self._tree = Path(root).resolve()
+        self._near = self._tree / libraries_at.lstrip('/')
+        for folder, folders, names in os.walk(self._tree):
+            for path in (Path(folder, name) for name in (*folders, *names)):
+                if path.is_symlink():
+                    self.archive.link(self.path_of(path), os.readlink(path))
+                elif path.is_file():
+                    self.bring(path)
 
     def program(self, name):
         """Bring a program of the host, found as a shell finds it."""

@@ -165,10 +165,6 @@ class Machine:
         """Hand on what comes from one more descriptor (a terminal)."""
         self._selector.register(fd, selectors.EVENT_READ, take)
 
-    def unwatch(self, fd):
-        """And no longer."""
-        self._selector.unregister(fd)
-
     def type(self, data):
         """Send to ttyS1, as if typed there."""
         try:

@@ -63,8 +63,4 @@ VM_SELF_TESTS := $(addprefix tests/vm/,test_result.py test_link.py test_drivers.
 vm-self-test:
 	$(Q)for test in $(VM_SELF_TESTS); do python3 -B $$test || exit; done
 
-.PHONY: vm-shell
-vm-shell: $(VM_NEEDS) $(VM_PROGRAMS) $(call kmod-ko,$(ONE)) selftests
-	$(Q)$(vm) shell --kernel $(ONE) --module $(call kmod-ko,$(ONE))
-
 -include $(VM_OBJ:.o=.d)

@@ -15,43 +15,61 @@ _LEAVE = b'\x1d'
 
 
 class Leave(Exception):
-    """The person typed Ctrl-]."""
+    """The person typed Ctrl-], or is gone."""
 
 
 class Terminal:
-    """stdin and stdout within `with`; raw if they are a terminal."""
+    """stdin and stdout, which is_there() said are a terminal, raw within `with`."""
 
     def __init__(self):
         self._fd = sys.stdin.fileno()
-        self._was = None
+        self._held = b''
+        self._machine = None
 
     def __enter__(self):
-        if os.isatty(self._fd):
-            self._was = termios.tcgetattr(self._fd)
-            tty.setraw(self._fd)
+        self._was = termios.tcgetattr(self._fd)
+        tty.setraw(self._fd)
         return self
 
     def __exit__(self, *_):
-        if self._was:
+        try:
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._was)
+        except termios.error:
+            pass    # it is gone
+
+    @staticmethod
+    def is_there():
+        """Are they one?"""
+        return sys.stdin.isatty() and sys.stdout.isatty()
 
     @staticmethod
     def size():
         """(columns, rows)."""
         return tuple(shutil.get_terminal_size())
 
+    def watch(self, machine):
+        """What is typed while the machine boots waits for join(); Ctrl-] does not."""
+        self._machine = None
+        machine.watch(self._fd, self._typed)
+
     def join(self, machine):
         """From now on, what is typed goes to the machine."""
-        def typed():
+        self._machine = machine
+        machine.type(self._held)
+        self._held = b''
+
+    def _typed(self):
+        try:
             data = os.read(self._fd, 4096)
-            if self._was and _LEAVE in data:
-                raise Leave
-            if not data:
-                # The end of a script on stdin is the end of the shell.
-                machine.unwatch(self._fd)
-                data = b'exit\n'
-            machine.type(data)
-        machine.watch(self._fd, typed)
+        except OSError:
+            data = b''
+        # A terminal that is gone is left as by that key.
+        if not data or _LEAVE in data:
+            raise Leave
+        if self._machine:
+            self._machine.type(data)
+        else:
+            self._held += data
 
     @staticmethod
     def show(data):

@@ -11,7 +11,7 @@
 `test` runs programs that print KTAP, and judges (result.py): exit status 0 for
 a pass, 1 for a failure, 3 where the machine was LOST. `run` shows one program's
 output as it comes and ends with its exit status; `shell` joins the terminal to
-a shell in the guest, and Ctrl-] leaves it. `fetch` downloads the kernel and
+a shell in the guest (room.py), and Ctrl-] leaves it. `fetch` downloads the kernel and
 prints its release; `make` runs the kernel's own make, for a module, with the
 project where it is and all else that Debian release's. 2 is for what could not be tried at all. `run` and `shell`
 end with 125 where it was the machine that failed.
@@ -91,7 +91,13 @@ def parse_arguments(arguments):
     test.add_argument('--direct-map', action='store_true',
                       help='fail if the programs split the direct map')
     verbs.add_parser('run', parents=[common])
-    verbs.add_parser('shell', parents=[common])
+    shell = verbs.add_parser('shell', parents=[common])
+    shell.add_argument('--tree', type=Path, metavar='DIR',
+                       help='bring it to the root: what make install leaves')
+    shell.add_argument('--tree-libraries', default='/usr/lib', metavar='PATH',
+                       help='where in it the libraries are')
+    shell.add_argument('--own', action='append', default=[], metavar='FILE',
+                       help='bring it to where the shell begins')
     for verb in ('fetch', 'make'):
         verbs.add_parser(verb).add_argument('--kernel', default=FIRST,
                                             choices=kernel.KERNELS)
@@ -192,6 +198,8 @@ def boot(options, directory, take_output, terminal=None):
     for left in reversed(range(BOOTS)):
         record = result.Record(titles)
         with Machine(setup, on_output, on_note, log) as machine:
+            if terminal:
+                terminal.watch(machine)
             ending = machine.run(options.timeout)
         console = read_console(setup)
         why = why_again(options, record, ending, console)
@@ -256,11 +264,10 @@ def run(options, directory):
 
 def shell(options, directory):
     """vm.py shell"""
-    for root, folders, names in os.walk(options.build / 'tests'):
-        # Criterion's programs bring twenty libraries, and stay on the host.
-        folders[:] = [name for name in folders if name != 'unit']
-        options.file += [str(Path(root, name)) for name in names
-                         if os.access(Path(root, name), os.X_OK)]
+    if not Terminal.is_there():
+        print('vm.py: a shell is for a terminal, and there is none here; one '
+              'program alone is run by vm.py run', file=sys.stderr)
+        return UNTRIED
     say(f'Linux {options.kernel}; leave with "exit", or Ctrl-] at any time')
     try:
         with Terminal() as terminal:

@@ -140,8 +140,12 @@ static int receive(struct tunnel *tunnel)
 	if (length < 0)
 		return errno == ECONNREFUSED || errno == EINTR ? 0 : -errno;
 	result = noise_open(&tunnel->noise, message, length, packet);
-	if (result > 0 && write(STDOUT_FILENO, packet, result) != result)
-		return errno ? -errno : -EIO;
+	if (result > 0) {
+		ssize_t written = write(STDOUT_FILENO, packet, result);
+
+		if (written != result)
+			return written < 0 ? -errno : -EIO;
+	}
 	if (result == -EBADMSG) {
 		result = noise_answer(&tunnel->noise, message, length, answer);
 		if (!result && connect(tunnel->socket, (struct sockaddr *)&from, size))
@@ -191,11 +195,21 @@ static int serve(struct tunnel *tunnel)
 	return err;
 }
 
+/* A number from 1 to @most, or 0. */
+static unsigned long number(const char *text, unsigned long most)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	return *text == '-' || *end || value > most ? 0 : value;
+}
+
 static int open_socket(struct tunnel *tunnel, const char *address, const char *port)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) };
+	struct sockaddr_in at = { .sin_family = AF_INET };
 
-	if (inet_pton(AF_INET, address, &at.sin_addr) != 1)
+	at.sin_port = htons(number(port, 65535));
+	if (!at.sin_port || inet_pton(AF_INET, address, &at.sin_addr) != 1)
 		return -EINVAL;
 	tunnel->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (tunnel->socket < 0)
@@ -217,10 +231,12 @@ static bool start_libcrypto(void)
 	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, no_key,
 						     NOISE_KEY);
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-	bool good = key && cipher &&
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
+	bool good = key && cipher && mac &&
 		    HMAC(EVP_blake2s256(), no_key, NOISE_KEY, no_key, NOISE_KEY, out,
 			 NULL);
 
+	EVP_MAC_free(mac);
 	EVP_CIPHER_free(cipher);
 	EVP_PKEY_free(key);
 	return good;
@@ -237,21 +253,25 @@ int main(int argc, char **argv)
 {
 	struct tunnel tunnel = { .length = -1, .rekey_after = -1UL, .socket = -1 };
 	struct sigaction action = { .sa_handler = stop };
-	int private = -1, preshared = -1, option, err;
+	int private_key = -1, preshared = -1, option, err;
 
 	while ((option = getopt(argc, argv, "k:p:r:")) != -1) {
 		if (option == 'r')
-			tunnel.rekey_after = strtoul(optarg, NULL, 10);
+			tunnel.rekey_after = number(optarg, -1UL);
 		else if (option == 'k')
-		private = open(optarg, O_RDONLY | O_CLOEXEC);
-		else if (option == 'p') preshared = open(optarg, O_RDONLY | O_CLOEXEC);
-		else return usage();
-		if ((option == 'k' && private < 0) || (option == 'p' && preshared < 0)) {
+			private_key = open(optarg, O_RDONLY | O_CLOEXEC);
+		else if (option == 'p')
+			preshared = open(optarg, O_RDONLY | O_CLOEXEC);
+		else
+			return usage();
+		if ((option == 'k' && private_key < 0) ||
+		    (option == 'p' && preshared < 0)) {
 			perror(optarg);
 			return 1;
 		}
 	}
-	if (private < 0 || argc - optind < 3 || argc - optind > 4)
+	if (private_key < 0 || !tunnel.rekey_after || argc - optind < 3 ||
+	    argc - optind > 4)
 		return usage();
 	tunnel.listens = argc - optind == 4;
 	if (!start_libcrypto()) {
@@ -260,8 +280,8 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	err = noise_new(&tunnel.noise, private, preshared, argv[optind]);
-	close(private);
+	err = noise_new(&tunnel.noise, private_key, preshared, argv[optind]);
+	close(private_key);
 	if (preshared >= 0)
 		close(preshared);
 	if (!err)

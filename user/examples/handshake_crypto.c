@@ -48,7 +48,7 @@ bool crypto_kdf(const unsigned char *key, const void *input, size_t length,
 
 static const char label_mac1[] = "mac1----";
 
-bool crypto_mac1(unsigned char *out, const unsigned char *public, const void *message,
+bool crypto_mac1(unsigned char *out, const unsigned char *public_key, const void *message,
 		 size_t length)
 {
 	size_t size = 16;
@@ -58,7 +58,7 @@ bool crypto_mac1(unsigned char *out, const unsigned char *public, const void *me
 	EVP_MAC_CTX *context = mac ? EVP_MAC_CTX_new(mac) : NULL;
 	unsigned char key[CRYPTO_KEY];
 	bool good = context &&
-		    crypto_hash(key, label_mac1, strlen(label_mac1), public,
+		    crypto_hash(key, label_mac1, strlen(label_mac1), public_key,
 				CRYPTO_KEY) &&
 		    EVP_MAC_init(context, key, sizeof(key), params) == 1 &&
 		    EVP_MAC_update(context, message, length) == 1 &&
@@ -69,10 +69,10 @@ bool crypto_mac1(unsigned char *out, const unsigned char *public, const void *me
 	return good;
 }
 
-bool crypto_dh(const unsigned char *private, unsigned char *public,
+bool crypto_dh(const unsigned char *private_key, unsigned char *public_key,
 	       const unsigned char *other, unsigned char *shared)
 {
-	EVP_PKEY *ours = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, private,
+	EVP_PKEY *ours = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, private_key,
 						      CRYPTO_KEY);
 	EVP_PKEY *theirs = other ? EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL,
 							       other, CRYPTO_KEY) :
@@ -80,8 +80,8 @@ bool crypto_dh(const unsigned char *private, unsigned char *public,
 	EVP_PKEY_CTX *context = ours && theirs ? EVP_PKEY_CTX_new(ours, NULL) : NULL;
 	size_t length = CRYPTO_KEY, shared_length = CRYPTO_KEY;
 	bool good = ours &&
-		    (!public ||
-		     EVP_PKEY_get_raw_public_key(ours, public, &length) == 1) &&
+		    (!public_key ||
+		     EVP_PKEY_get_raw_public_key(ours, public_key, &length) == 1) &&
 		    (!other || (context && EVP_PKEY_derive_init(context) == 1 &&
 				EVP_PKEY_derive_set_peer(context, theirs) == 1 &&
 				EVP_PKEY_derive(context, shared, &shared_length) == 1));

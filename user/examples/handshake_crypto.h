@@ -23,11 +23,11 @@ bool crypto_kdf(const unsigned char *key, const void *input, size_t length,
 		unsigned char *one, unsigned char *two, unsigned char *three);
 
 /* MAC(HASH(LABEL-MAC1 || public), message) */
-bool crypto_mac1(unsigned char *out, const unsigned char *public, const void *message,
+bool crypto_mac1(unsigned char *out, const unsigned char *public_key, const void *message,
 		 size_t length);
 
-/* DH-GENERATE's second half if @public, DH(private, other) if @shared. */
-bool crypto_dh(const unsigned char *private, unsigned char *public,
+/* DH-GENERATE's second half if @public_key, DH(private, other) if @shared. */
+bool crypto_dh(const unsigned char *private_key, unsigned char *public_key,
 	       const unsigned char *other, unsigned char *shared);
 
 /* AEAD(key, counter, in, more): @out is CRYPTO_TAG longer, or, if not @seal, shorter. */

@@ -60,21 +60,21 @@ static bool start(struct noise_handshake *h, const unsigned char *responder)
 }
 
 /* C, and a key if one is asked for, from a shared secret. */
-static bool mix_dh(struct noise_handshake *h, const unsigned char *private,
-		   const unsigned char *public, unsigned char *key)
+static bool mix_dh(struct noise_handshake *h, const unsigned char *private_key,
+		   const unsigned char *public_key, unsigned char *key)
 {
 	unsigned char shared[NOISE_KEY];
 
-	return crypto_dh(private, NULL, public, shared) &&
+	return crypto_dh(private_key, NULL, public_key, shared) &&
 	       crypto_kdf(h->chain, shared, sizeof(shared), h->chain, key, NULL);
 }
 
-static bool fresh_ephemeral(struct noise_handshake *h, unsigned char *public)
+static bool fresh_ephemeral(struct noise_handshake *h, unsigned char *public_key)
 {
 	return getrandom(h->ephemeral, NOISE_KEY, 0) == NOISE_KEY &&
-	       crypto_dh(h->ephemeral, public, NULL, NULL) &&
-	       crypto_kdf(h->chain, public, NOISE_KEY, h->chain, NULL, NULL) &&
-	       mix_hash(h, public, NOISE_KEY);
+	       crypto_dh(h->ephemeral, public_key, NULL, NULL) &&
+	       crypto_kdf(h->chain, public_key, NOISE_KEY, h->chain, NULL, NULL) &&
+	       mix_hash(h, public_key, NOISE_KEY);
 }
 
 /* As WireGuard does, 2^24 ns at a time: they are to tell an order, not the time. */
@@ -104,10 +104,10 @@ void messages_begin(void *arg)
 	if (getrandom(&h->index, sizeof(h->index), 0) != sizeof(h->index) ||
 	    !start(h, noise->peer) || !fresh_ephemeral(h, m->ephemeral) ||
 	    !mix_dh(h, h->ephemeral, noise->peer, key) ||
-	    !crypto_aead(true, key, 0, h->hash, NOISE_KEY, noise->public, NOISE_KEY,
+	    !crypto_aead(true, key, 0, h->hash, NOISE_KEY, noise->public_key, NOISE_KEY,
 			 m->fixed) ||
 	    !mix_hash(h, m->fixed, sizeof(m->fixed)) ||
-	    !mix_dh(h, call->keys->private, noise->peer, key) ||
+	    !mix_dh(h, call->keys->private_key, noise->peer, key) ||
 	    !crypto_aead(true, key, 0, h->hash, NOISE_KEY, now, TIMESTAMP,
 			 m->timestamp) ||
 	    !mix_hash(h, m->timestamp, sizeof(m->timestamp)))
@@ -127,10 +127,10 @@ static bool mix_preshared(struct noise_handshake *h, const struct keys *keys,
 	       mix_hash(h, tau, sizeof(tau));
 }
 
-static bool read_ephemeral(struct noise_handshake *h, const unsigned char *public)
+static bool read_ephemeral(struct noise_handshake *h, const unsigned char *public_key)
 {
-	return crypto_kdf(h->chain, public, NOISE_KEY, h->chain, NULL, NULL) &&
-	       mix_hash(h, public, NOISE_KEY);
+	return crypto_kdf(h->chain, public_key, NOISE_KEY, h->chain, NULL, NULL) &&
+	       mix_hash(h, public_key, NOISE_KEY);
 }
 
 /* Whose it is and of when, or false. */
@@ -139,15 +139,15 @@ static bool read_initiation(struct noise *noise, const struct keys *keys,
 {
 	unsigned char key[NOISE_KEY], mac[16], from[NOISE_KEY], then[TIMESTAMP];
 
-	if (!crypto_mac1(mac, noise->public, m, offsetof(struct initiation, mac1)) ||
-	    !lethe_equal(mac, m->mac1, sizeof(mac)) || !start(h, noise->public) ||
+	if (!crypto_mac1(mac, noise->public_key, m, offsetof(struct initiation, mac1)) ||
+	    !lethe_equal(mac, m->mac1, sizeof(mac)) || !start(h, noise->public_key) ||
 	    !read_ephemeral(h, m->ephemeral) ||
-	    !mix_dh(h, keys->private, m->ephemeral, key) ||
+	    !mix_dh(h, keys->private_key, m->ephemeral, key) ||
 	    !crypto_aead(false, key, 0, h->hash, NOISE_KEY, m->fixed, sizeof(m->fixed),
 			 from) ||
 	    !lethe_equal(from, noise->peer, NOISE_KEY) ||
 	    !mix_hash(h, m->fixed, sizeof(m->fixed)) ||
-	    !mix_dh(h, keys->private, noise->peer, key) ||
+	    !mix_dh(h, keys->private_key, noise->peer, key) ||
 	    !crypto_aead(false, key, 0, h->hash, NOISE_KEY, m->timestamp,
 			 sizeof(m->timestamp), then) ||
 	    !mix_hash(h, m->timestamp, sizeof(m->timestamp)) ||
@@ -193,11 +193,12 @@ void messages_finish(void *arg)
 	struct noise_handshake h = *noise->handshake;
 	unsigned char key[NOISE_KEY], mac[16];
 
-	if (!crypto_mac1(mac, noise->public, m, offsetof(struct response, mac1)) ||
+	if (m->receiver != h.index ||
+	    !crypto_mac1(mac, noise->public_key, m, offsetof(struct response, mac1)) ||
 	    !lethe_equal(mac, m->mac1, sizeof(mac)) ||
 	    !read_ephemeral(&h, m->ephemeral) ||
 	    !mix_dh(&h, h.ephemeral, m->ephemeral, NULL) ||
-	    !mix_dh(&h, call->keys->private, m->ephemeral, NULL) ||
+	    !mix_dh(&h, call->keys->private_key, m->ephemeral, NULL) ||
 	    !mix_preshared(&h, call->keys, key) ||
 	    !crypto_aead(false, key, 0, h.hash, NOISE_KEY, m->empty, CRYPTO_TAG, key) ||
 	    !crypto_kdf(h.chain, NULL, 0, session->send, session->receive, NULL))

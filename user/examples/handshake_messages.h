@@ -15,7 +15,7 @@ enum { MESSAGE_INITIATION = 1, MESSAGE_RESPONSE = 2, MESSAGE_DATA = 4 };
 
 /* In the guarded buffer. */
 struct keys {
-	unsigned char private[NOISE_KEY], preshared[NOISE_KEY];
+	unsigned char private_key[NOISE_KEY], preshared[NOISE_KEY];
 };
 
 /* On the secret heap: C, H, and the ephemeral key, until the answer is there. */

@@ -32,7 +32,7 @@ static void find_public(void *arg)
 {
 	struct call *call = arg;
 
-	if (crypto_dh(call->keys->private, call->noise->public, NULL, NULL))
+	if (crypto_dh(call->keys->private_key, call->noise->public_key, NULL, NULL))
 		call->result = 0;
 }
 
@@ -77,7 +77,7 @@ static int load(struct noise *noise, int fd, size_t offset)
 	return err;
 }
 
-int noise_new(struct noise *noise, int private, int preshared, const char *peer)
+int noise_new(struct noise *noise, int private_key, int preshared, const char *peer)
 {
 	struct call call = { .noise = noise, .result = -EIO };
 	unsigned char decoded[48];
@@ -90,7 +90,7 @@ int noise_new(struct noise *noise, int private, int preshared, const char *peer)
 	noise->keys = lethe_buffer_new(sizeof(struct keys), 0);
 	if (!noise->keys)
 		return -errno;
-	err = load(noise, private, offsetof(struct keys, private));
+	err = load(noise, private_key, offsetof(struct keys, private_key));
 	if (!err && preshared >= 0)
 		err = load(noise, preshared, offsetof(struct keys, preshared));
 	if (!err)

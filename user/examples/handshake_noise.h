@@ -32,7 +32,7 @@ struct noise_session;
 /* Nothing in here is secret but what the pointers lead to. */
 struct noise {
 	struct lethe_buffer *keys;
-	unsigned char public[NOISE_KEY], peer[NOISE_KEY];
+	unsigned char public_key[NOISE_KEY], peer[NOISE_KEY];
 	unsigned char newest[12];          /* timestamp of the peer's */
 	struct noise_handshake *handshake; /* begun here, and not answered yet */
 	struct noise_session *next;        /* answered here, and not used yet */
@@ -50,7 +50,7 @@ struct noise {
  * The files have one key each as `wg genkey` writes it. @preshared may be -1. @peer is
  * the other's public key in that form.
  */
-int noise_new(struct noise *noise, int private, int preshared, const char *peer);
+int noise_new(struct noise *noise, int private_key, int preshared, const char *peer);
 void noise_free(struct noise *noise);
 /* No session any more: its keys, and what of a handshake was under way, are erased. */
 void noise_end(struct noise *noise);

@@ -232,11 +232,14 @@ int main(int argc, char **argv)
 {
 	static struct server server;
 	struct sigaction action = { .sa_handler = stop };
+	unsigned long seconds = 0;
+	char none[] = "", *end = none;
 	int option, err;
 
-	while ((option = getopt(argc, argv, "t:")) == 't')
-		server.seconds = strtoul(optarg, NULL, 10);
-	if (option != -1 || argc - optind != 1) {
+	while ((option = getopt(argc, argv, "t:")) == 't' && !*end)
+		seconds = strtoul(optarg, &end, 10);
+	server.seconds = seconds;
+	if (option != -1 || *end || seconds > UINT32_MAX || argc - optind != 1) {
 		fprintf(stderr, "usage: holder [-t SECONDS] SOCKET\n");
 		return 2;
 	}

@@ -23,7 +23,7 @@ static int64_t now(void)
 struct signing {
 	const unsigned char *seed, *data;
 	size_t length;
-	unsigned char *public, *signature;
+	unsigned char *public_key, *signature;
 	int result;
 };
 
@@ -39,8 +39,8 @@ static void sign(void *arg)
 		    EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
 		    EVP_DigestSign(context, s->signature, &length, s->data, s->length) ==
 			    1 &&
-		    (!s->public ||
-		     EVP_PKEY_get_raw_public_key(key, s->public, &public_length) == 1);
+		    (!s->public_key || EVP_PKEY_get_raw_public_key(key, s->public_key,
+								   &public_length) == 1);
 
 	EVP_MD_CTX_free(context);
 	EVP_PKEY_free(key);
@@ -88,10 +88,10 @@ static int sign_with(struct lethe_buffer *seed, struct signing *signing)
 	return close_and_seal(seed, err ? err : signing->result);
 }
 
-static struct holder_key *find(struct holder *holder, const unsigned char *public)
+static struct holder_key *find(struct holder *holder, const unsigned char *public_key)
 {
 	for (size_t i = 0; i < holder->count; i++) {
-		if (!memcmp(holder->keys[i].public, public, HOLDER_PUBLIC))
+		if (!memcmp(holder->keys[i].public_key, public_key, HOLDER_PUBLIC))
 			return &holder->keys[i];
 	}
 	return NULL;
@@ -109,20 +109,21 @@ static void forget(struct holder *holder, struct holder_key *key)
 /* A signature tells whether libcrypto takes the seed, and whose it is. */
 static int check(struct lethe_buffer *seed, const unsigned char *wanted)
 {
-	unsigned char public[HOLDER_PUBLIC], signature[HOLDER_SIGNATURE];
+	unsigned char public_key[HOLDER_PUBLIC], signature[HOLDER_SIGNATURE];
 	struct signing signing = { .data = wanted,
 				   .length = HOLDER_PUBLIC,
-				   .public = public,
+				   .public_key = public_key,
 				   .signature = signature };
 	int err = sign_with(seed, &signing);
 
-	if (!err && memcmp(public, wanted, HOLDER_PUBLIC))
+	if (!err && memcmp(public_key, wanted, HOLDER_PUBLIC))
 		err = -EINVAL;
 	return err;
 }
 
-int holder_add(struct holder *holder, unsigned char *seed, const unsigned char *public,
-	       const char *comment, size_t length, uint32_t seconds)
+int holder_add(struct holder *holder, unsigned char *seed,
+	       const unsigned char *public_key, const char *comment, size_t length,
+	       uint32_t seconds)
 {
 	struct holder_key key = { .until = seconds ? now() + seconds * 1000LL : 0 }, *old;
 	int err;
@@ -131,10 +132,10 @@ int holder_add(struct holder *holder, unsigned char *seed, const unsigned char *
 		return -EACCES;
 	if (length >= sizeof(key.comment) || memchr(comment, 0, length))
 		return -EINVAL;
-	old = find(holder, public);
+	old = find(holder, public_key);
 	if (!old && holder->count == HOLDER_KEYS)
 		return -ENOSPC;
-	memcpy(key.public, public, HOLDER_PUBLIC);
+	memcpy(key.public_key, public_key, HOLDER_PUBLIC);
 	memcpy(key.comment, comment, length);
 	key.seed = lethe_buffer_new(HOLDER_SEED, 0);
 	if (!key.seed)
@@ -143,7 +144,7 @@ int holder_add(struct holder *holder, unsigned char *seed, const unsigned char *
 	if (!err)
 		err = lethe_buffer_protect(key.seed, LETHE_ACCESS_NONE);
 	if (!err)
-		err = check(key.seed, public);
+		err = check(key.seed, public_key);
 	if (err) {
 		lethe_buffer_free(key.seed);
 		return err;
@@ -154,7 +155,7 @@ int holder_add(struct holder *holder, unsigned char *seed, const unsigned char *
 	return 0;
 }
 
-int holder_sign(struct holder *holder, const unsigned char *public, const void *data,
+int holder_sign(struct holder *holder, const unsigned char *public_key, const void *data,
 		size_t length, unsigned char *signature)
 {
 	struct signing signing = { .data = data,
@@ -165,13 +166,13 @@ int holder_sign(struct holder *holder, const unsigned char *public, const void *
 	if (holder->lock)
 		return -EACCES;
 	holder_expire(holder);
-	key = find(holder, public);
+	key = find(holder, public_key);
 	return key ? sign_with(key->seed, &signing) : -ENOENT;
 }
 
-int holder_remove(struct holder *holder, const unsigned char *public)
+int holder_remove(struct holder *holder, const unsigned char *public_key)
 {
-	struct holder_key *key = find(holder, public);
+	struct holder_key *key = find(holder, public_key);
 
 	if (holder->lock)
 		return -EACCES;

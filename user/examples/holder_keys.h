@@ -24,7 +24,7 @@ struct lethe_buffer;
 
 /* Public but for what the seed's buffer has. */
 struct holder_key {
-	unsigned char public[HOLDER_PUBLIC];
+	unsigned char public_key[HOLDER_PUBLIC];
 	char comment[HOLDER_COMMENT];
 	struct lethe_buffer *seed;
 	int64_t until; /* ms of CLOCK_BOOTTIME; 0 for ever */
@@ -41,16 +41,17 @@ struct holder {
 
 /*
  * 0 or a negative errno: -ENOENT, no such key; -EACCES, locked, or the wrong passphrase;
- * -EAGAIN, too soon after a wrong one; -EINVAL, the seed is not @public's; -ENOSPC; -EIO,
+ * -EAGAIN, too soon after a wrong one; -EINVAL, the seed is not @public_key's; -ENOSPC; -EIO,
  * libcrypto failed; else as lethe_do() and lethe_buffer_new().
  */
 
 /* The seed is moved: where it was is wiped. One that is held already is replaced. */
-int holder_add(struct holder *holder, unsigned char *seed, const unsigned char *public,
-	       const char *comment, size_t length, uint32_t seconds);
-int holder_sign(struct holder *holder, const unsigned char *public, const void *data,
+int holder_add(struct holder *holder, unsigned char *seed,
+	       const unsigned char *public_key, const char *comment, size_t length,
+	       uint32_t seconds);
+int holder_sign(struct holder *holder, const unsigned char *public_key, const void *data,
 		size_t length, unsigned char *signature);
-int holder_remove(struct holder *holder, const unsigned char *public);
+int holder_remove(struct holder *holder, const unsigned char *public_key);
 void holder_remove_all(struct holder *holder);
 int holder_lock(struct holder *holder, const unsigned char *passphrase, size_t length);
 int holder_unlock(struct holder *holder, const unsigned char *passphrase, size_t length);

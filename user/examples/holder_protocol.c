@@ -78,11 +78,11 @@ static const unsigned char *take_public(struct reader *reader)
 	size_t length;
 	unsigned char *blob = take_string(reader, &length);
 	struct reader inner = { blob, length, !blob };
-	const unsigned char *public;
+	const unsigned char *public_key;
 
 	take_kind(&inner);
-	public = take_exactly(&inner, HOLDER_PUBLIC);
-	return inner.left ? NULL : public;
+	public_key = take_exactly(&inner, HOLDER_PUBLIC);
+	return inner.left ? NULL : public_key;
 }
 
 /* There is always room: protocol_answer() is given as much as all keys need. */
@@ -128,21 +128,21 @@ static void list(struct holder *holder, struct writer *writer)
 	for (size_t i = 0; i < count; i++) {
 		const struct holder_key *key = &holder->keys[i];
 
-		put_of_kind(writer, key->public, HOLDER_PUBLIC);
+		put_of_kind(writer, key->public_key, HOLDER_PUBLIC);
 		put_string(writer, key->comment, strlen(key->comment));
 	}
 }
 
 static bool sign(struct holder *holder, struct reader *reader, struct writer *writer)
 {
-	const unsigned char *public = take_public(reader), *data;
+	const unsigned char *public_key = take_public(reader), *data;
 	unsigned char signature[HOLDER_SIGNATURE];
 	size_t length;
 
 	data = take_string(reader, &length);
 	take_number(reader); /* of flags that are RSA's */
-	if (!public || reader->bad ||
-	    holder_sign(holder, public, data, length, signature))
+	if (!public_key || reader->bad ||
+	    holder_sign(holder, public_key, data, length, signature))
 		return false;
 	put_type(writer, SIGN_RESPONSE);
 	put_of_kind(writer, signature, sizeof(signature));
@@ -152,12 +152,12 @@ static bool sign(struct holder *holder, struct reader *reader, struct writer *wr
 static bool add(struct holder *holder, struct reader *reader, bool constrained,
 		uint32_t seconds)
 {
-	unsigned char *public, *private, *comment;
+	unsigned char *public_key, *private_key, *comment;
 	size_t length;
 
 	take_kind(reader);
-	public = take_exactly(reader, HOLDER_PUBLIC);
-	private = take_exactly(reader, HOLDER_SEED + HOLDER_PUBLIC);
+	public_key = take_exactly(reader, HOLDER_PUBLIC);
+	private_key = take_exactly(reader, HOLDER_SEED + HOLDER_PUBLIC);
 	comment = take_string(reader, &length);
 	while (constrained && !reader->bad && reader->left) {
 		const unsigned char *type = take(reader, 1);
@@ -166,8 +166,8 @@ static bool add(struct holder *holder, struct reader *reader, bool constrained,
 		reader->bad |= !type || *type != CONSTRAIN_LIFETIME;
 	}
 	return !reader->bad && !reader->left &&
-	       !memcmp(public, private + HOLDER_SEED, HOLDER_PUBLIC) &&
-	       !holder_add(holder, private, public, (const char *)comment, length,
+	       !memcmp(public_key, private_key + HOLDER_SEED, HOLDER_PUBLIC) &&
+	       !holder_add(holder, private_key, public_key, (const char *)comment, length,
 			   seconds);
 }
 
@@ -185,7 +185,7 @@ static bool lock(struct holder *holder, struct reader *reader, bool locks)
 static bool obey(struct holder *holder, int type, struct reader *reader, uint32_t seconds,
 		 struct writer *writer)
 {
-	const unsigned char *public;
+	const unsigned char *public_key;
 
 	switch (type) {
 	case REQUEST_IDENTITIES:
@@ -197,9 +197,8 @@ static bool obey(struct holder *holder, int type, struct reader *reader, uint32_
 	case ADD_ID_CONSTRAINED:
 		return add(holder, reader, type == ADD_ID_CONSTRAINED, seconds);
 	case REMOVE_IDENTITY:
-		public
-		= take_public(reader);
-		return public && !holder_remove(holder, public);
+		public_key = take_public(reader);
+		return public_key && !holder_remove(holder, public_key);
 	case REMOVE_ALL_IDENTITIES:
 		if (holder->lock)
 			return false;

@@ -129,25 +129,50 @@ static bool is(const struct terminal *terminal, unsigned char c, int which)
 	return c == terminal->before.c_cc[which] && c != _POSIX_VDISABLE;
 }
 
-/* -EAGAIN: a signal came. */
+/* Until the terminal can be read or written; under the program's mask, here alone. */
+static int wait_for(const struct terminal *terminal, short events)
+{
+	struct pollfd polled = { .fd = terminal->fd, .events = events };
+
+	if (ppoll(&polled, 1, NULL, &terminal->mask) < 0 && errno != EINTR)
+		return -errno;
+	return any_caught() ? -EAGAIN : 0;
+}
+
+static int say(const struct terminal *terminal, const char *text)
+{
+	int err = 0;
+
+	while (*text && !err) {
+		ssize_t said = write(terminal->fd, text, strlen(text));
+
+		if (said > 0)
+			text += said;
+		else
+			err = errno == EAGAIN || errno == EINTR ?
+				      wait_for(terminal, POLLOUT) :
+				      -errno;
+	}
+	return err;
+}
+
+/*
+ * -EAGAIN: a signal came. It never waits in read(2), where signals are blocked: one from
+ * the keyboard takes away what had been typed.
+ */
 static ssize_t type_in(const struct terminal *terminal, unsigned char *data, size_t room)
 {
-	struct pollfd polled = { .fd = terminal->fd, .events = POLLIN };
 	size_t length = 0, kept;
 	bool fits = true;
 
 	for (;;) {
+		int err = wait_for(terminal, POLLIN);
 		ssize_t got;
 
-		/* Under the program's mask, here alone. */
-		if (ppoll(&polled, 1, NULL, &terminal->mask) < 0 && errno != EINTR)
-			return -errno;
-		if (any_caught())
-			return -EAGAIN;
-		if (!polled.revents)
-			continue;
+		if (err)
+			return err;
 		got = read(terminal->fd, data + length, 1);
-		if (got < 0 && errno != EINTR && errno != EAGAIN)
+		if (got < 0 && errno != EAGAIN)
 			return -errno;
 		if (got < 0)
 			continue;
@@ -179,33 +204,36 @@ static ssize_t type_in(const struct terminal *terminal, unsigned char *data, siz
 static ssize_t read_once(struct terminal *terminal, const char *question,
 			 struct lethe_buffer *passphrase)
 {
+	unsigned char *data = NULL;
 	ssize_t result = hide(terminal);
 	bool hidden = !result;
 
-	if (!result && write(terminal->fd, question, strlen(question)) < 0)
-		result = -errno;
 	if (!result)
 		result = lethe_buffer_open(passphrase, LETHE_ACCESS_WRITE);
 	if (!result) {
-		unsigned char *data = lethe_buffer_data(passphrase);
-
+		data = lethe_buffer_data(passphrase);
+		result = say(terminal, question);
+	}
+	if (!result)
 		result = type_in(terminal, data, lethe_buffer_length(passphrase));
+	/* Also where it failed: some of it may have been done. */
+	if (tcsetattr(terminal->fd, TCSAFLUSH, &terminal->before) && result >= 0)
+		result = -errno;
+	if (data) {
 		if (result < 0)
 			lethe_wipe(data, lethe_buffer_length(passphrase));
 		lethe_buffer_close(passphrase);
 	}
-	/* Also where it failed: some of it may have been done. */
-	if (tcsetattr(terminal->fd, TCSAFLUSH, &terminal->before) && result >= 0)
-		result = -errno;
-	if (hidden && write(terminal->fd, "\n", 1) < 0 && result >= 0)
-		result = -errno;
+	if (hidden)
+		say(terminal, "\n");
 	return result;
 }
 
 ssize_t prompt_read(const char *question, struct lethe_buffer *passphrase)
 {
-	struct terminal terminal = { .fd = open("/dev/tty",
-						O_RDWR | O_NOCTTY | O_CLOEXEC) };
+	struct terminal terminal = {
+		.fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+	};
 	ssize_t result;
 	bool again;
 

@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What is tried in the booted machine. packages.py sets VERB (use, or purge: which is
+# use, and then out again) and PACKAGES, all that is to go. It runs as root, after the
+# boot has come to its end; it loads nothing, and judges by `ok -` and `not ok -`.
+
+count=0
+# try SENTENCE COMMAND...
+try() {
+	local sentence=$1 said
+	shift
+	count=$((count + 1))
+	if said=$("$@" 2>&1); then
+		echo "ok - $sentence"
+	else
+		echo "$said" | tail -n 20
+		echo "not ok - $sentence"
+	fi
+}
+as_user() { runuser -u user -- "$@"; }
+loaded() { grep -q '^lethe ' /proc/modules; }
+gone() { ! loaded && [ ! -e /dev/lethe ]; }
+device() {
+	ls -l /dev/lethe
+	[ "$(stat -c '%F %a' /dev/lethe)" = 'character special file 666' ] &&
+		udevadm info --query=property /dev/lethe | grep '^TAGS=.*:systemd:'
+}
+# says WORD COMMAND...
+says() {
+	local word=$1
+	shift
+	"$@" 2>&1 | tee /dev/stderr | grep -q -- "$word"
+}
+pages() {
+	local page name
+	for page in $(dpkg -L liblethe-dev lethe-tools lethe-dkms | grep '/man[0-9]/'); do
+		name=${page##*/}
+		name=${name%.gz}
+		man -w "${name##*.}" "${name%.*}" || return
+	done
+	says LETHECTL man lethectl
+}
+# The kernel says of any module that is not its own, and not signed, that it is tainted.
+quiet() {
+	[ "$(systemctl is-system-running)" = running ] && ! systemctl --failed --quiet | grep . &&
+		! journalctl --boot --priority warning --quiet | grep -v taint | grep -i lethe
+}
+
+try 'the module was loaded at boot' loaded
+try 'systemd-modules-load.service is what did it' systemctl is-active systemd-modules-load
+try '/dev/lethe is open to everybody, by its udev rule' device
+try 'lethectl status says kmod' says kmod as_user lethectl status
+try "an ordinary user's program runs a section on the module" says '^0 1 kmod$' \
+	as_user /home/user/section
+try 'lethectl run has an unmodified program on the secret heap' \
+	as_user lethectl run -b kmod --require=unmapped sort /etc/passwd
+try 'each page of the manual is found' pages
+try 'nothing failed, and the journal has no warning of it' quiet
+
+if [ "$VERB" = purge ]; then
+	rm /home/user/section /home/user/section.c
+	# shellcheck disable=SC2086
+	try 'all is purged, and what came with it' apt-get -y -q -o DPkg::Lock::Timeout=120 \
+		purge --autoremove $PACKAGES
+	try 'the module is unloaded, and /dev/lethe gone' gone
+	echo PACKAGES:
+	dpkg-query -W
+	echo END
+	echo FILES:
+	find / -xdev -printf '%y %m %U %G %s %l\t%p\n'
+	echo FILES END
+fi
+echo "1..$count"
