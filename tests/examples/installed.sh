@@ -39,6 +39,10 @@ begins() {
 
 # What is before a port to Lethe is built by tests/examples/porting_test.py.
 rm -f ./*_before.c
+# Debian 13 has no clang-14.
+clang="clang-14"
+command -v "$clang" >/dev/null || clang=clang
+
 mapfile -t programs < <(grep -l '^int main(' ./*.c)
 echo "KTAP version 1"
 echo "1..$((2 + 2 * ${#programs[@]}))"
@@ -58,7 +62,7 @@ complete() {
 ok "each of the ${#programs[@]} programs says how it is built, and each file is of one" complete
 
 for program in "${programs[@]}"; do
-	for compiler in gcc clang-14; do
+	for compiler in gcc "$clang"; do
 		one() { with_lethe built "$compiler" "$program" && with_lethe begins; }
 		ok "${program#./} by its line with $compiler" one
 	done
