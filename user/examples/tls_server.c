@@ -181,11 +181,11 @@ static void go_on(struct server *server, size_t number)
 static void look_at(struct server *server, const struct pollfd *polled)
 {
 	for (size_t n = server->count; n--;) {
-		if (polled[n].revents) {
-			go_on(server, n);
-		} else if (now() >= server->connections[n].until) {
+		if (now() >= server->connections[n].until) {
 			say(server->connections + n, "too slow");
 			drop(server, n);
+		} else if (polled[n].revents) {
+			go_on(server, n);
 		}
 	}
 }
