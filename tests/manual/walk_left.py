@@ -16,14 +16,15 @@ NAME = re.compile('lethe', re.I)
 # Not a machine's files: what is in them is there while it runs, or the person's.
 _NOT_LOOKED_AT = ('proc', 'sys', 'dev', 'run', 'tmp', 'home')
 
-# What tells the story of packages, names and all.
-_STORY = re.compile(r'var/log/|var/lib/(?:apt|dpkg)/|var/cache/(?:apt|debconf)/')
+# What tells the story of packages, names and all; man's index keeps the bytes of
+# pages that it has no more.
+_STORY = re.compile(r'var/log/|var/lib/(?:apt|dpkg)/|var/cache/(?:apt|debconf|man)/')
 
 # What is made anew as packages come and go, and would tell of Lethe if it were there.
 _REMADE = re.compile(
     r'boot/initrd\.img-|(?:usr/)?lib/modules/[^/]+/modules\.|etc/ld\.so\.cache$|'
     r'etc/alternatives/|(?:usr/)?s?bin/|usr/share/(?:man|info)/|'
-    r'var/cache/(?:man|ldconfig)/|var/lib/(?:systemd|dkms|initramfs-tools|ucf|'
+    r'var/cache/ldconfig/|usr/lib/cpp$|usr/local/share/fonts$|var/lib/(?:systemd|dkms|initramfs-tools|ucf|'
     r'misc|shim-signed|sudo|emacsen-common|gems|mime-support|pam)\b|'
     r'etc/(?:passwd|group|g?shadow|sub[ug]id)-?$|'
     r'etc/(?:ssl|ca-certificates|perl|python3|\.pwd\.lock|mailcap)|'

@@ -60,9 +60,15 @@ try 'nothing failed, and the journal has no warning of it' quiet
 
 if [ "$VERB" = purge ]; then
 	rm /home/user/section /home/user/section.c
+	# Of itself apt keeps what came along if anything suggests it: apt dpkg-dev, which
+	# has perl and a compiler with it.
 	# shellcheck disable=SC2086
 	try 'all is purged, and what came with it' apt-get -y -q -o DPkg::Lock::Timeout=120 \
-		purge --autoremove $PACKAGES
+		-o APT::AutoRemove::SuggestsImportant=false \
+		-o APT::AutoRemove::RecommendsImportant=false purge --autoremove $PACKAGES
+	# Debian 13's dkms leaves its signing key, of which it cannot know who trusts it. Where
+	# dkms came with us, it goes by hand.
+	[ -x /usr/sbin/dkms ] || rm -rf /var/lib/dkms
 	try 'the module is unloaded, and /dev/lethe gone' gone
 	echo PACKAGES:
 	dpkg-query -W

@@ -29,6 +29,7 @@ CHANGED = [(re.compile(pattern), why) for pattern, why in (
      'in another order; dpkg-query is compared'),
     (r'/var/lib/dpkg/[\w-]+-old', 'the state before the last change'),
     (r'/var/lib/systemd/', 'of the boot: seed, timers, lingering'),
+    (r'/(etc|var)/\.updated$', 'of the boot: systemd-update-done.service'),
     (r'/var/lib/dbus/machine-id', 'of the boot: a link to /etc/machine-id'),
     (r'/var/lib/(logrotate|private)', 'timers that came due while it ran'),
     (r'/var/cache/man/', "man's index, which a timer writes too"),
