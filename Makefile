@@ -59,7 +59,7 @@ FALLBACKS := memfd_secret mlock
 
 include bpf/rules.mk
 include user/rules.mk
--include user/install.mk
+include user/install.mk
 include tests/vm/rules.mk
 include kmod/rules.mk
 include tests/selftests/rules.mk
@@ -69,11 +69,11 @@ include tests/probes/rules.mk
 include tests/bench/rules.mk
 include tests/programs/rules.mk
 include tests/tools/rules.mk
--include tests/cpp/rules.mk
--include tests/examples/rules.mk
--include tests/install/rules.mk
--include tests/manual/rules.mk
--include tests/packages/rules.mk
+include tests/cpp/rules.mk
+include tests/examples/rules.mk
+include tests/install/rules.mk
+include tests/manual/rules.mk
+include tests/packages/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
