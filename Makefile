@@ -101,8 +101,8 @@ test: deps-test ## Everything that can fail: unit tests, selftests, the virtual 
 # results in $(O)/tap, and the tally reads them all.
 SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESIDUE_TAP) \
 	  $(PROBES_TAP) $(LETHECTL_TAP) $(PROGRAMS_TAP) $(CPP_TAP) $(EXAMPLES_TAP) $(MANUAL_TAP) \
-	  $(INSTALL_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP) $(PACKAGES_TAP) \
-	  $(WALK_TAP) $(README_TAP) $(SECURITY_TAP)
+	  $(INSTALL_TAP) $(TOOLS_TAP) $(LOOKS_TAP) $(BENCH_TAP) $(VM_TAP) $(WALK_TAP) \
+	  $(README_TAP) $(SECURITY_TAP)
 
 .PHONY: test-all
 test-all: $(SUITES)

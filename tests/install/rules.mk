@@ -72,6 +72,8 @@ $(O)/tap/units.tap: $(O)/tap/dkms-$(UNITS_ON).tap tests/install/units.py \
 	$(Q)O=$(O) python3 -B tests/install/units.py $(MAKE) $(INSTALL_TEST_O)/use \
 		$(INSTALL_TEST_O)/$(UNITS_ON) >$@ || grep '^not ok\|^# ' $@ || true
 
-INSTALL_TAP += $(if $(UNITS_ON),$(O)/tap/units.tap) $(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap) $(if $(SIGNED_ON),$(O)/tap/signing.tap)
+# On a clean machine, so with those of make test-packages.
+UNITS_TAP := $(if $(UNITS_ON),$(O)/tap/units.tap)
+INSTALL_TAP += $(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap) $(if $(SIGNED_ON),$(O)/tap/signing.tap)
 
 -include $(addprefix $(INSTALL_TEST_O)/,use.d signalled.d denied.d)

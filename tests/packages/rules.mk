@@ -3,6 +3,9 @@
 # packages: the Debian packages; and what they leave of a machine that they were
 # installed on, used on, and purged from.
 #
+# A clean machine takes minutes to make, and there are two: make test-packages, not make
+# test, is the verb.
+#
 #	make deb RELEASE=trixie
 
 RELEASE	?=
@@ -25,5 +28,5 @@ $(PACKAGES_TAP): $(O)/tap/packages-%.tap: .FORCE
 	$(Q)mv $@.part $@
 
 .PHONY: test-packages-all
-test-packages-all: $(PACKAGES_TAP)
+test-packages-all: $(PACKAGES_TAP) $(UNITS_TAP)
 	@tests/tally.py $^
