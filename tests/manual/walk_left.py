@@ -24,8 +24,9 @@ _STORY = re.compile(r'var/log/|var/lib/(?:apt|dpkg)/|var/cache/(?:apt|debconf|ma
 _REMADE = re.compile(
     r'boot/initrd\.img-|(?:usr/)?lib/modules/[^/]+/modules\.|etc/ld\.so\.cache$|'
     r'etc/alternatives/|(?:usr/)?s?bin/|usr/share/(?:man|info)/|'
-    r'var/cache/ldconfig/|usr/lib/cpp$|usr/local/share/fonts$|var/lib/(?:systemd|dkms|initramfs-tools|ucf|'
-    r'misc|shim-signed|sudo|emacsen-common|gems|mime-support|pam)\b|'
+    r'var/cache/ldconfig/|usr/lib/cpp$|usr/local/(?:share/fonts|lib/python3[^/]*(?:/dist-packages)?)$|'
+    r'var/lib/(?:systemd|dkms|initramfs-tools|ucf|misc|shim-signed|sudo|emacsen-common|gems|'
+    r'mime-support|pam|python|libxml-sax-perl)\b|'
     r'etc/(?:passwd|group|g?shadow|sub[ug]id)-?$|'
     r'etc/(?:ssl|ca-certificates|perl|python3|\.pwd\.lock|mailcap)|'
     r'.*/__pycache__/|.*\.pyc$|usr/(?:share|lib)/(?:mime|perl|python3|applications|'
