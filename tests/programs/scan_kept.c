@@ -13,6 +13,7 @@
  *			eight
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,9 @@ int main(int argc, char **argv)
 	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const char *way = argc > 1 ? argv[1] : "";
+	/* Before hold(): strcmp() has vector registers of its own. */
+	bool lives = !strcmp(way, "live"), waits = !strcmp(way, "vfork"),
+	     saves_others = !strcmp(way, "junk");
 
 	if (page == MAP_FAILED || read(STDIN_FILENO, page, 32) != 32)
 		return 2;
@@ -129,10 +133,10 @@ int main(int argc, char **argv)
 	if (!strcmp(way, "call")) {
 		call_in_threads(page);
 	} else {
-		hold(page, strcmp(way, "live") ? SWITCHES : 1L << 40);
-		if (!strcmp(way, "vfork"))
+		hold(page, lives ? 1L << 40 : SWITCHES);
+		if (waits)
 			wait_for_child();
-		if (!strcmp(way, "junk")) {
+		if (saves_others) {
 			memset(page, 0xa5, 32);
 			hold(page, SWITCHES);
 		}
