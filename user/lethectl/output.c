@@ -191,13 +191,24 @@ int output_error(const char *format, ...)
 	return STATUS_UNKNOWN;
 }
 
+static int lost(int err)
+{
+	if (!output.complained)
+		complain("the output is not complete: %s", strerror(err));
+	output.complained = true;
+	return -err;
+}
+
+/* What is longer than stdout's buffer is written here, and only here is said why not. */
 static void print(struct json_object *object, int flags)
 {
 	const char *text = json_object_to_json_string_ext(object, flags);
 
 	if (!text)
 		need(NULL);
-	puts(text);
+	errno = 0;
+	if (puts(text) == EOF)
+		lost(errno ? errno : EIO);
 }
 
 void output_item(struct json_object *object)
@@ -212,14 +223,6 @@ void output_item(struct json_object *object)
 void output_lines(void)
 {
 	output.lines = true;
-}
-
-static int lost(int err)
-{
-	if (!output.complained)
-		complain("the output is not complete: %s", strerror(err));
-	output.complained = true;
-	return -err;
 }
 
 int output_flush(void)
