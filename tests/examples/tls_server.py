@@ -81,7 +81,7 @@ class Server(Example):
         fds = [handed(keys.passphrase + b"\n"), handed(keys.tickets)]
         words = ["tls_server", "-P", "0", "-p", str(fds[0]), "-t", str(fds[1]), *options]
         try:
-            super().__init__(scratch, words + keys.pairs, hollow, pass_fds=fds)
+            super().__init__(scratch, words + keys.pairs, hollow, True, pass_fds=fds)
         finally:
             for fd in fds:
                 os.close(fd)
