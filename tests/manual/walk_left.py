@@ -26,7 +26,7 @@ _REMADE = re.compile(
     r'etc/alternatives/|(?:usr/)?s?bin/|usr/share/(?:man|info)/|'
     r'var/cache/ldconfig/|usr/lib/cpp$|usr/local/(?:share/fonts|lib/python3[^/]*(?:/dist-packages)?)$|'
     r'var/lib/(?:systemd|dkms|initramfs-tools|ucf|misc|shim-signed|sudo|emacsen-common|gems|'
-    r'mime-support|pam|python|libxml-sax-perl)\b|'
+    r'mime-support|pam|python|libxml-sax-perl)\b|var/cache/swcatalog\b|'
     r'etc/(?:passwd|group|g?shadow|sub[ug]id)-?$|'
     r'etc/(?:ssl|ca-certificates|perl|python3|\.pwd\.lock|mailcap)|'
     r'.*/__pycache__/|.*\.pyc$|usr/(?:share|lib)/(?:mime|perl|python3|applications|'
