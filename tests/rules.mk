@@ -117,13 +117,14 @@ vm-probes-programs := $(firstword $(PROBE_TEST_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(PROBE_TEST_PROGRAMS)),$(then) $(p)) \
 	$(then) $(STATUS_GUEST) $(LETHECTL)
 
-vm-check-options := $(with-module) --timeout 600
+points-inc := --file tests/points.inc.sh
+vm-check-options := $(with-module) $(points-inc) --timeout 600
 vm-check-programs := tests/programs/check_guest.sh $(LETHECTL)
 
 vm-scan-options := $(with-module)
 vm-scan-programs := $(SCAN_GUEST) $(LETHECTL) $(SCAN_TARGETS) $(SCAN_GUEST_SEEDS)
 
-vm-verify-options := $(with-module) --timeout 600
+vm-verify-options := $(with-module) $(points-inc) --timeout 600
 vm-verify-programs := tests/programs/verify_guest.sh $(LETHECTL) \
 	$(PROGRAMS_O)/verify_subject $(RESIDUE_O)/lethe-mainjob
 
@@ -132,7 +133,7 @@ vm-manual-options := $(with-module)
 vm-manual-programs = env LETHE_BACKEND=kmod tests/manual/run.sh \
 	$$(cat $(MANUAL_O)/list $(MANUAL_O)/device-list)
 
-vm-examples-options := $(with-module) --timeout 600 --driver wireguard \
+vm-examples-options := $(with-module) $(points-inc) --timeout 600 --driver wireguard \
 	$(addprefix --needs ,wg ssh-add ssh-keygen script)
 vm-examples-programs := tests/examples/examples_guest.sh $(LETHECTL) $(EXAMPLES_HOLLOW) -- \
 	$(EXAMPLE_PROGRAMS)

@@ -5,27 +5,16 @@
 # Read by them, and says nothing by itself.
 #
 #	points N
-#	ok SENTENCE COMMAND [ARGUMENT...]
 #	is_table FILE RULES WHOLE
 #	is_refused FILE RULES WHOLE
 
+# shellcheck source=tests/points.inc.sh
+. "${0%/*}/../points.inc.sh"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 tab=$(printf '\t')
-run=0
 
 points() { printf 'KTAP version 1\n1..%s\n' "$1"; }
-
-ok() {
-	sentence=$1
-	shift
-	run=$((run + 1))
-	if "$@"; then
-		echo "ok $run - $sentence"
-	else
-		echo "not ok $run - $sentence"
-	fi
-}
 
 # Is it a table of 8 columns, each row's name its own, with numbers where our median and
 # its spread stand, and whether a goal is met where there is one? RULES (awk) are for each

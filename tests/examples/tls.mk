@@ -37,5 +37,5 @@ $(VM_TLS_TAP): $(call kmod-ko,$(ONE)) $(VM_NEEDS) $(TLS_GUEST) .FORCE
 	$(call say,BOOT,vm-tls on $(ONE))
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)$(vm) test --kernel $(ONE) --module $(call kmod-ko,$(ONE)) --timeout 300 \
-		--no-slub-debug --needs openssl --needs curl --tap $@ -- $(TLS_GUEST) || \
+		--no-slub-debug --file tests/points.inc.sh --needs openssl --needs curl --tap $@ -- $(TLS_GUEST) || \
 		echo "vm-tls on $(ONE) failed: see above"

@@ -18,6 +18,9 @@ from pathlib import Path
 import header
 import mdoc
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from points import Document     # noqa: E402
+
 SOURCES, OUT = (Path(word).resolve() for word in sys.argv[1:3])
 PAGE = SOURCES / 'user/man/lethe.4'
 UAPI = SOURCES / 'kmod/uapi/linux/lethe.h'
@@ -28,15 +31,12 @@ CALLS = {'lethe_create': 'LETHE_IOC_CREATE', 'lethe_wipe': 'LETHE_IOC_WIPE',
 NAME = re.compile(r'\bLETHE_[A-Z0-9_]+\b')
 PRINTS = re.compile(r'/\* prints: (.*?) \*/')
 
-results = []
+document = Document()
 
 
 def ok(sentence, bad):
     """A point that holds if there is nothing bad."""
-    results.append(not bad)
-    for line in sorted(map(str, bad)):
-        print(f'# {line}')
-    print(f'{"not ok" if bad else "ok"} {len(results)} - {sentence}', flush=True)
+    document.ok(not bad, sentence, '\n'.join(sorted(map(str, bad))))
 
 
 def both(here, there):
@@ -165,13 +165,12 @@ def build(examples):
 def main():
     source = PAGE.read_text('utf-8')
     examples = [one for one in mdoc.displays(PAGE) if one.section == 'EXAMPLES']
-    print(f'KTAP version 1\n1..{14 + len(examples)}')
     look_at_header(source, header.read(UAPI, [KMOD / 'uapi']))
     look_at_errors(source)
     look_at_module(source)
     ok('there are programs', [] if examples else ['none'])
     build(examples)
-    sys.exit(not all(results))
+    sys.exit(document.end())
 
 
 if __name__ == '__main__':

@@ -19,6 +19,9 @@ from pathlib import Path
 import header
 import mdoc
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from points import Document     # noqa: E402
+
 SOURCES = Path(sys.argv[1])
 MAN = SOURCES / 'user/man'
 HEADERS = [SOURCES / 'user/include' / name for name in ('lethe.h', 'lethe_uring.h')]
@@ -37,15 +40,12 @@ WORD = re.compile(r'\b(?:lethe|LETHE)_\w+')
 # What lint can not know: which manuals a reader has.
 UNKNOWN_MANUAL = 'referenced manual not found'
 
-results = []
+document = Document()
 
 
 def ok(sentence, bad):
     """A point that holds if there is nothing bad."""
-    results.append(not bad)
-    for line in sorted(map(str, bad)):
-        print(f'# {line}')
-    print(f'{"not ok" if bad else "ok"} {len(results)} - {sentence}', flush=True)
+    document.ok(not bad, sentence, '\n'.join(sorted(map(str, bad))))
 
 
 class Page:
@@ -208,7 +208,6 @@ def look_at_form(pages, everything):
 
 
 def main():
-    print('KTAP version 1\n1..15')
     declared = [header.read(path, INCLUDE) for path in HEADERS]
     everything = [Page(path) for path in sorted(MAN.glob('*.[1-9]'))]
     pages = [page for page in everything
@@ -218,7 +217,7 @@ def main():
     look_for_data(pages, declared)
     look_for_names(pages, everything)
     look_at_form(pages, everything)
-    sys.exit(not all(results))
+    sys.exit(document.end())
 
 
 if __name__ == '__main__':

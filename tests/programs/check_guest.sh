@@ -7,28 +7,15 @@
 #	check_guest.sh LETHECTL		LETHE_SWAP_DISK is the disk
 set -u
 
+# shellcheck source=tests/points.inc.sh
+. "${0%/*}/../points.inc.sh"
 lethectl=$1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 unset LETHE_BACKEND
 
-number=0
-failed=0
-ok() {
-	sentence=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $sentence"
-	else
-		failed=1
-		echo "not ok $number - $sentence"
-		sed 's/^/# /' "$scratch/out" "$scratch/said"
-	fi
-}
-skip() {
-	number=$((number + 1))
-	echo "ok $number - $1 # SKIP $2"
+why() {
+	cat "$scratch/out" "$scratch/said"
 }
 
 check() {

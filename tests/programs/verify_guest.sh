@@ -7,27 +7,18 @@
 #	verify_guest.sh LETHECTL SUBJECT MAINJOB
 set -u
 
+# shellcheck source=tests/points.inc.sh
+. "${0%/*}/../points.inc.sh"
 lethectl=$1 subject=$2 mainjob=$3
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
 unset LETHE_BACKEND
 
-number=0
-failed=0
-ok() {
-	sentence=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $sentence"
-	else
-		failed=1
-		echo "not ok $number - $sentence"
-		echo "# exit status $status"
-		head -c 3000 "$scratch/said" | sed 's/^/# /'
-		grep -A 3 '"name": "[a-z]* \|error\|"place"' "$scratch/out" | head -60 | sed 's/^/# /'
-	fi
+why() {
+	echo "exit status $status"
+	head -c 3000 "$scratch/said"
+	grep -A 3 '"name": "[a-z]* \|error\|"place"' "$scratch/out" | head -60
 }
 
 dd if=/dev/urandom of=key bs=32 count=1 2>/dev/null
