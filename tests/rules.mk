@@ -72,7 +72,7 @@ vm-module-programs := $(firstword $(DEVICE_PROGRAMS)) \
 	$(foreach p,$(wordlist 2,99,$(DEVICE_PROGRAMS)),$(then) $(p)) \
 	$(then) tests/selftests/together.sh $(DEVICE_PROGRAMS)
 
-vm-library-options := $(with-module) --timeout 600
+vm-library-options := $(with-module) --timeout 900
 vm-library-programs = $(wordlist 2,9999,$(call on-backend,kmod,$(LIBRARY_PROGRAMS)) \
 	$(foreach b,$(FALLBACKS),$(call on-backend,$(b),$(FALLBACK_PROGRAMS)))) \
 	$(if $(filter $(1),$(ONE)),$(then) env LETHE_BACKEND=kmod $(SELFTEST_STORM))
