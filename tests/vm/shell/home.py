@@ -7,8 +7,9 @@ sources in root's home, as a reader of them would: by the line that each says.
 
 TREE is what `make install DESTDIR=TREE PREFIX=/usr` left, LIBDIR where in it the
 libraries are. An example with main() says in its first comment `cc ...`; a program
-in a page of the manual likewise, or else is linked with -llethe alone. What is
-compiled against is TREE, and nothing of this machine's that Lethe brings.
+in a page of the manual likewise, or else is linked with -llethe alone. (Those of
+lethe.hpp(3) stay out: the machine has no C++.) What is compiled against is TREE,
+and nothing of this machine's that Lethe brings.
 """
 
 import os
@@ -82,7 +83,8 @@ def main(tree, libdir, *paths):
     programs = [('examples', path.stem, text) for path in examples
                 if re.search(r'^int main\(', text := path.read_text('utf-8'), re.M)]
     programs += [('manual', *program) for program in
-                 _of_pages(path for path in paths if path.suffix == '.3')]
+                 _of_pages(path for path in paths
+                           if path.suffix == '.3' and '.hpp' not in path.suffixes)]
     good = True
     for kind, name, text in programs:
         (places[kind] / f'{name}.c').write_text(text, encoding='utf-8')
