@@ -12,7 +12,7 @@ WALK_TAP := $(O)/tap/walk-format.tap
 WALK_PY := $(wildcard tests/manual/walk*.py tests/packages/*.py) tests/manual/mdoc.py
 
 $(O)/tap/walk-format.tap: tests/manual/walk_test.py $(WALK_PY) tests/manual/walk_sample.md .FORCE
-	$(call say,TEST,the walk's format)
+	$(call say,TEST,the format of the walk)
 	$(Q)mkdir -p $(@D)
 	$(Q)/usr/bin/python3 -B $< >$@ || grep '^not ok\|^# ' $@ || true
 
