@@ -4,9 +4,11 @@
 # ends. Knows none of them, and judges nothing.
 """An example's program, and what a reader from outside finds of its secrets."""
 
+import contextlib
 import fcntl
 import os
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -82,8 +84,14 @@ class Example:
         return self
 
     def __exit__(self, *_):
+        # One that has become another user does not end with who holds it.
+        if self.pid and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
+        if self.pid and not soon(lambda: not os.path.exists(f"/proc/{self.pid}")):
+            raise Failed(f"it outlives its test: {self.pid}")
         self.process.stdin.close()
         self.process.stdout.close()
 
@@ -98,10 +106,10 @@ class Example:
         inside = counts.pop("secret", 0)
         return sum(counts.values()), inside
 
-    def end(self, signal=0):
+    def end(self, number=0):
         """Until its last call; what it was told."""
-        if signal:
-            os.kill(self.pid, signal)
+        if number:
+            os.kill(self.pid, number)
         words = self.process.stdout.readline().split()
         if words != [b"ending", str(self.pid).encode()]:
             raise Failed(f"it did not come to its end: {words} {self.words()}")
