@@ -136,8 +136,9 @@ def _make(release, place, say):
         (scratch / 'sources.list').write_text(_sources(release), 'utf-8')
         (scratch / 'apt.conf').write_text('\n'.join(_host_settings()) + '\n', 'utf-8')
         root = scratch / 'root'
-        call(['mmdebstrap', '--mode=root', '--variant=important', '--format=directory',
-              f'--aptopt={scratch}/apt.conf',
+        # What it mounts is nobody else's, and does not stay if it is killed.
+        call(['unshare', '--mount', 'mmdebstrap', '--mode=root', '--variant=important',
+              '--format=directory', f'--aptopt={scratch}/apt.conf',
               '--include=' + ','.join([*PACKAGES, *own]),
               '--skip=essential/unlink,cleanup/apt',
               f'--setup-hook=mkdir -p "$1/{_DOWNLOADS}" && '
