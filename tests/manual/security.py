@@ -218,7 +218,10 @@ class Run:
             self._records = records.read(list(self.files.values()))
         mine = [one for one in self._records if (one.row, one.backend) == (row, backend)]
         if not mine:
-            return self._nowhere(True, 'it was not measured')
+            # As a processor may not have what the row is of.
+            why = [why for stem in self.files for text, why, ok in self._results(stem).points
+                   if ok and why is not None and text == f'{row}, {backend}']
+            return (True, why[0], []) if why else self._nowhere(True, 'it was not measured')
         wrong = [f'{one}: {one.wrong}' for one in mine if one.wrong]
         if match[2] == '0':
             wrong += [f'{one}: {one.copies} copies' for one in mine if one.copies]

@@ -227,6 +227,20 @@ def complete():
     selftest.equal(len(faults(more)), 1)
 
 
+def left_out():
+    """what the processor does not have is no fault, nor a difference, and is not written"""
+    text = document_of(whole())
+    lacking = replaced(ROW, 'mlock', f'ok 1 - {ROW}, mlock # SKIP the processor has no AVX-512')
+    other = replaced(ROW, 'mlock', f'ok 1 - {ROW}, mlock # SKIP nobody felt like it')
+    selftest.equal((checked(lacking, text), checked(other, text)), (0, 1))
+    selftest.equal((call(lacking)[0], call(other)[0]), (0, 1))
+    try:
+        call(lacking, '--readme')
+        selftest.equal('refused', 'written')
+    except records.TableError as error:
+        selftest.equal(f'{ROW}, mlock: the processor has no AVX-512' in str(error), True)
+
+
 if __name__ == '__main__':
     sys.exit(selftest.run([no_gap, judged, explained, absent, missing_row, malformed,
-                           places, readme, either, written, complete]))
+                           places, readme, either, written, complete, left_out]))
