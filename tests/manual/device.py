@@ -170,7 +170,7 @@ def main():
     look_at_module(source)
     ok('there are programs', [] if examples else ['none'])
     build(examples)
-    sys.exit(document.end())
+    sys.exit(document.end(14 + len(examples)))
 
 
 if __name__ == '__main__':

@@ -16,10 +16,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import mdoc
 
-results = []
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from points import Document     # noqa: E402
+
+document = Document()
 
 HEAD = '.Dd November 26, 2026\n.Dt T 3\n.Os\n.Sh NAME\n.Nm t\n.Nd a page\n'
 # Each line of a display, and what is to be copied of it.
@@ -45,10 +49,8 @@ WRONG = ('.Fn f "int a"', '.Pp', "'br", 'a \\\\n', 'a\\ b', 'a \\(zz', 'a \\*(Ba
 
 
 def ok(right, sentence, note=''):
-    results.append(bool(right))
-    print(f'{"ok" if right else "not ok"} {len(results)} - {sentence}', flush=True)
-    if not right and note:
-        print(f'# {str(note)[:2000]!r}')
+    """A point, and where it failed what tells why, on one line."""
+    document.ok(right, sentence, repr(str(note)[:2000]) if note else '')
 
 
 def printed(command, page):
@@ -127,7 +129,6 @@ def wrong(directory):
 
 def main():
     pages = sys.argv[1:]
-    print('KTAP version 1\n1..6')
     with tempfile.TemporaryDirectory() as directory:
         page = write(directory, 'all.3', '.Sh EXAMPLES\nWords.\n.\\" walk: vm\n'
                      '.Bd -literal -offset indent\n' + '\n'.join(LINES) + '\n.Ed\n.Pp\n'
@@ -142,7 +143,7 @@ def main():
         ok(not taken, 'what is not plain text is an error', taken)
         judge('mandoc', ['mandoc', '-T', 'utf8'], [page, *pages])
         judge('groff', ['groff', '-k', '-Tutf8', '-mdoc', '-rLL=200n'], [page, *pages])
-    sys.exit(not all(results))
+    sys.exit(document.end(6))
 
 
 if __name__ == '__main__':

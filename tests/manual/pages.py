@@ -217,7 +217,7 @@ def main():
     look_for_data(pages, declared)
     look_for_names(pages, everything)
     look_at_form(pages, everything)
-    sys.exit(document.end())
+    sys.exit(document.end(15))
 
 
 if __name__ == '__main__':
