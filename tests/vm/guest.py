@@ -98,7 +98,8 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
     if mode == 'shell':
         room.furnish(guest, options, kernel)
     guest.busybox()
-    guest.data(build / 'tests' / 'vm' / 'vmexit', '/usr/bin/vmexit')
+    for name in ('vmexit', 'hold_events'):
+        guest.data(build / 'tests' / 'vm' / name, f'/usr/bin/{name}')
     root.file('/init', (HERE / 'init').read_bytes(), 0o755)
 
     drivers = []

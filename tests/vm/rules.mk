@@ -8,7 +8,7 @@ VM_O	:= $(O)/tests/vm
 vm	:= O=$(O) python3 -B tests/vm/vm.py
 
 # What every boot needs; a program for the guest is asked for beside it.
-VM_NEEDS := $(VM_O)/vmexit
+VM_NEEDS := $(VM_O)/vmexit $(VM_O)/hold_events
 # To be linked into a program that has the host search the guest's memory,
 # together with residue's needle.c.
 HOSTLINK_OBJ := $(VM_O)/hostlink.o
@@ -17,7 +17,7 @@ VM_PROGRAMS := $(VM_O)/link_test
 # Asks the probes: not among VM_PROGRAMS, which need nothing.
 PRESSURE_TEST := $(VM_O)/pressure_test
 
-VM_OBJ	:= vmexit bochs_stop hostlink link_test needle unload_test pressure_test area holder
+VM_OBJ	:= vmexit hold_events bochs_stop hostlink link_test needle unload_test pressure_test area holder
 VM_OBJ	:= $(VM_OBJ:%=$(VM_O)/%.o)
 
 $(VM_O)/%.o: tests/vm/%.c
@@ -30,8 +30,8 @@ $(VM_O)/needle.o: tests/residue/needle.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Static: it must end the machine whatever else the guest was given.
-$(VM_O)/vmexit: $(VM_O)/vmexit.o
+# Static: they must do their work whatever else the guest was given.
+$(VM_NEEDS): $(VM_O)/%: $(VM_O)/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -static -o $@ $^
 
