@@ -84,6 +84,8 @@ deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks
 # Each verb below installs what it needs, and then is its own make: with -j,
 # nothing may be built before it is there.
 again = @+$(MAKE) --no-print-directory
+# On this machine and in guests at once, and never more of a test: see in-turn.
+abreast = $(again) $(if $(filter -j%,$(MAKEFLAGS)),,-j2)
 
 .PHONY: run
 run: deps-run ## The main job: a key exchange, plainly and with Lethe, and a search
@@ -95,7 +97,7 @@ run-vm: deps-vm ## The main job in the virtual machine, on the module
 
 .PHONY: test
 test: deps-test ## Everything that can fail: unit tests, selftests, the virtual machine
-	$(again) test-all
+	$(abreast) test-all
 
 # The suites, in the order in which a failure is cheapest to find. Each leaves its
 # results in $(O)/tap, and the tally reads them all.
@@ -107,6 +109,19 @@ SUITES := $(UNIT_TAP) $(SELFTEST_TABLE) $(SELFTEST_ALONE) $(SELFTEST_TAP) $(RESI
 .PHONY: test-all
 test-all: $(SUITES)
 	@tests/tally.py $^
+
+# Whatever -j says, one after the other on this machine, and beside it one guest after the
+# other: some suites ask what is in all of the machine's memory, or who has a secret page.
+# A guest is a machine of its own; but its tree is made by make install, which some suites
+# call too. For make to turn to the next of either, neither may be free of order: it looks
+# again at what could not begin only when it has begun all that can.
+in-turn = $(foreach p,$(join $(addsuffix :|,$(wordlist 2,999,$(1))), \
+	$(wordlist 1,$(words $(wordlist 2,999,$(1))),$(1))),$(eval $(p)))
+turns-test-all = $(SHELL_TREE)/.made $(SUITES)
+turns-residue-all = $(RECORD_TAP)
+turns-watch = $(WATCH_TAP)
+$(foreach g,$(MAKECMDGOALS),$(call in-turn,$(filter-out $(VM_TAP) $(MANUAL_BUILT),$(turns-$(g)))) \
+	$(call in-turn,$(filter $(VM_TAP),$(turns-$(g)))))
 
 .PHONY: test-unit
 test-unit: deps-test ## The unit tests alone
@@ -126,7 +141,7 @@ test-tools: deps-test ## The library under sanitizers, Valgrind, other compilers
 
 .PHONY: test-vm
 test-vm: deps-vm ## What runs in the virtual machine alone (KERNEL=)
-	$(again) test-vm-all
+	$(abreast) test-vm-all
 
 .PHONY: test-vm-all
 test-vm-all: $(VM_TAP)
@@ -134,7 +149,7 @@ test-vm-all: $(VM_TAP)
 
 .PHONY: residue
 residue: deps-test ## The residue table: each row on each backend, here and in the virtual machine
-	$(again) residue-all
+	$(abreast) residue-all
 
 .PHONY: residue-peers
 residue-peers: deps-test ## Where other ways to protect a secret leave residue

@@ -31,6 +31,10 @@ PKGCONFIG := lethe lethe-malloc
 INSTALL_LIBS := liblethe liblethe-malloc liblethe-run
 install-lib = $(if $(filter liblethe,$(1)),$(O),$(INSTALL_O))/lib/$(1).so.0
 
+# All that is built of it: a make within a make has nothing left to build.
+INSTALL_NEEDS := $(LIBRARIES) $(LETHECTL) $(INSTALL_O)/bin/lethectl \
+	$(foreach l,$(INSTALL_LIBS),$(call install-lib,$(l)))
+
 # A folder's files, as MODE:SOURCE:PLACE.
 folder-of = $(shell find $(1) -type f ! -name '.*' ! -perm /111 -printf '644:%p:$(2)/%P ' ; \
 	    find $(1) -type f ! -name '.*' -perm /111 -printf '755:%p:$(2)/%P ')
@@ -84,8 +88,7 @@ $(error PREFIX and the directories begin with a slash)
 endif
 
 .PHONY: install-files uninstall-files install-module-files uninstall-module-files
-install-files: $(LIBRARIES) $(foreach l,$(INSTALL_LIBS),$(call install-lib,$(l))) $(INSTALL_O)/bin/lethectl \
-		$(PKGCONFIG:%=$(INSTALL_O)/%.pc)
+install-files: $(INSTALL_NEEDS) $(PKGCONFIG:%=$(INSTALL_O)/%.pc)
 	$(call say,PUT,$(DESTDIR)$(PREFIX))
 	$(put) in $(DOCDIR) $(PLACES)
 	$(Q)if $(is-searched); then $(ldconfig); elif [ -z "$$DESTDIR" ]; then \
