@@ -84,8 +84,10 @@ deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks
 # Each verb below installs what it needs, and then is its own make: with -j,
 # nothing may be built before it is there.
 again = @+$(MAKE) --no-print-directory
-# On this machine and in guests at once, and never more of a test: see in-turn.
-abreast = $(again) $(if $(filter -j%,$(MAKEFLAGS)),,-j2)
+# On this machine and in guests at once, see in-turn. Whoever is in the background or below
+# nohup(1) has signals ignored, which tests send to what they try.
+abreast = @+env --default-signal $(MAKE) --no-print-directory \
+	$(if $(filter -j%,$(MAKEFLAGS)),,-j2)
 
 .PHONY: run
 run: deps-run ## The main job: a key exchange, plainly and with Lethe, and a search
@@ -114,14 +116,18 @@ test-all: $(SUITES)
 # other: some suites ask what is in all of the machine's memory, or who has a secret page.
 # A guest is a machine of its own; but its tree is made by make install, which some suites
 # call too. For make to turn to the next of either, neither may be free of order: it looks
-# again at what could not begin only when it has begun all that can.
+# again at what could not begin only when it has begun all that can. Guests of the newest
+# kernel come after what is this machine's: so both take about as long.
+NEWEST	:= $(lastword $(filter-out %-plain,$(KERNELS)))
+GUESTS_BESIDE := $(filter-out $(if $(filter-out $(NEWEST),$(CHOSEN)),%-$(NEWEST).tap),$(VM_TAP))
 in-turn = $(foreach p,$(join $(addsuffix :|,$(wordlist 2,999,$(1))), \
 	$(wordlist 1,$(words $(wordlist 2,999,$(1))),$(1))),$(eval $(p)))
 turns-test-all = $(SHELL_TREE)/.made $(SUITES)
 turns-residue-all = $(RECORD_TAP)
 turns-watch = $(WATCH_TAP)
-$(foreach g,$(MAKECMDGOALS),$(call in-turn,$(filter-out $(VM_TAP) $(MANUAL_BUILT),$(turns-$(g)))) \
-	$(call in-turn,$(filter $(VM_TAP),$(turns-$(g)))))
+$(foreach g,$(MAKECMDGOALS), \
+	$(call in-turn,$(filter-out $(GUESTS_BESIDE) $(MANUAL_BUILT),$(turns-$(g)))) \
+	$(call in-turn,$(filter $(GUESTS_BESIDE),$(turns-$(g)))))
 
 .PHONY: test-unit
 test-unit: deps-test ## The unit tests alone
