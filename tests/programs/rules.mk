@@ -15,7 +15,7 @@ $(ORDINARY): tests/programs/ordinary.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(ORDINARY_FLAGS) -o $@ $< -pthread
 
 LETHECTL_TAP := $(O)/tap/lethectl.tap \
-	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap output.tap completion.tap \
+	$(addprefix $(O)/tap/lethectl-,machine.tap holders.tap undo.tap filter.tap output.tap completion.tap \
 	status.tap verdict.tap check.tap) $(addprefix $(O)/tap/watch-,rules.tap ends.tap real.tap)
 $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 	$(call say,TEST,lethectl run)
@@ -25,7 +25,7 @@ $(O)/tap/lethectl.tap: tests/programs/lethectl.sh $(LETHECTL) $(ORDINARY) .FORCE
 # The parts of lethectl that are tested by themselves: all that is no verb.
 CTL_PARTS := $(filter-out %/main.o %/program.o %/run.o %/status.o %/watch.o %/check.o \
 	%/scan.o $(LIB_O)/lethectl/verify%,$(CTL_OBJ))
-CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test verdict_test)
+CTL_TESTS := $(addprefix $(PROGRAMS_O)/,machine_test holders_test undo_test filter_test verdict_test)
 
 $(CTL_TESTS): $(PROGRAMS_O)/%: tests/programs/%.c $(CTL_PARTS) $(PROBE_OBJ) $(O)/lib/liblethe.so
 	$(call say,CC,$@)

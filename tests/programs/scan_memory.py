@@ -19,7 +19,7 @@ import time
 
 from scanning import Subject, answer, command, end, is_refused, key, note, opened, result, scan
 
-PLANNED = 18
+PLANNED = 20
 HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
 PRIVATE, SHARED = 2, 1
 
@@ -171,6 +171,21 @@ def faults():
                    missing)
 
 
+def edge():
+    """It ends in zeros, and these are of pages that nobody touched."""
+    secret = key()[:28] + bytes(4)
+    with Subject('edge', 0, secret) as subject:
+        time.sleep(0.1)
+        before = subject.counts()[0]
+        status, said = answer(subject.pid, secret)
+        time.sleep(0.1)
+        if not result(status == 1 and said['found_whole'] == 2,
+                      'at the end of what was touched it is found whole, its zeros behind that'):
+            note(said)
+        result(before == subject.counts()[0] == 2,
+               'and the process has as many pages as before (%d, %d)' % (before, subject.counts()[0]))
+
+
 def tracer():
     secret = key()
     with Subject('tracer', 0, secret) as subject:
@@ -215,7 +230,7 @@ def main():
     if os.geteuid():
         print('KTAP version 1\n1..0 # SKIP only root has swap and huge pages')
         return 0
-    return end((many, swapped, huge, faults, tracer, ends), PLANNED)
+    return end((many, swapped, huge, faults, edge, tracer, ends), PLANNED)
 
 
 if __name__ == '__main__':

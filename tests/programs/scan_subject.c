@@ -225,6 +225,36 @@ static void way_sparse(void)
 	asleep(NULL);
 }
 
+/*
+ * The first 28 bytes at the end of a page, twice, and behind that what nobody touched; and
+ * how many of all those pages there are.
+ */
+static void way_edge(void)
+{
+	int fd = memfd_create("edge", 0);
+	unsigned char there[8] = { 0 };
+	uint8_t *own, *shared;
+	uint64_t n;
+	int i;
+
+	if (fd < 0 || ftruncate(fd, 4 * 4096))
+		fail("memfd");
+	shared = map(4 * 4096, fd);
+	own = map(4 * 4096, -1);
+	madvise(own, 4 * 4096, MADV_NOHUGEPAGE);
+	if (read(STDIN_FILENO, own + 4096 - 28, 28) != 28)
+		fail("stdin");
+	memcpy(shared + 4096 - 28, own + 4096 - 28, 28);
+	ready();
+	for (;; usleep(200)) {
+		mincore(own, 4 * 4096, there);
+		mincore(shared, 4 * 4096, there + 4);
+		for (n = i = 0; i < 8; i++)
+			n += there[i] & 1;
+		count[0] = n;
+	}
+}
+
 /* The kernel's own pages, which it lets nobody read through a process. */
 static void way_device(void)
 {
@@ -355,7 +385,7 @@ int main(int argc, char **argv)
 		{ "many", way_many },       { "hugetlb", way_hugetlb },
 		{ "swapped", way_swapped }, { "tracer", way_tracer },
 		{ "exits", way_exits },     { "faults", way_faults },
-		{ "region", way_region },
+		{ "region", way_region },   { "edge", way_edge },
 	};
 	size_t i;
 	int fd;

@@ -106,14 +106,75 @@ static bool populated(const struct scan *scan, uint64_t from, uint64_t end,
 	return in;
 }
 
-/* To read a huge page that is not there would take one for it; others, wait for ever. */
-static bool leave_it(const struct scan *scan, uint64_t page)
+/* The very file that is mapped, or -1. */
+static int open_file(const struct scan *scan, const struct map *map)
+{
+	char path[4200];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)scan->pid,
+		 (unsigned long long)map->start, (unsigned long long)map->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/root%s", (int)scan->pid,
+			 map->name);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	}
+	if (fd >= 0 &&
+	    (fstat(fd, &st) || st.st_ino != map->inode || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool read_page(struct scan *scan, uint64_t page)
+{
+	return memory_read(scan, page, scan->peeked, PAGE) == (ssize_t)PAGE;
+}
+
+/*
+ * A page that is not there, as it would be. Read through the process it would be there from
+ * then on, and be searched; what lies behind it would be looked at for that, and so on: to
+ * the end of what may be terabytes, or all of what a file system has.
+ */
+static bool imagine_page(struct scan *scan, const struct map *map, uint64_t page)
+{
+	ssize_t n;
+	int fd;
+
+	/* Of few, and others are the process's to bring. */
+	if (map->huge || map->faults)
+		return false;
+	if (map->kind != KIND_FILE) {
+		memset(scan->peeked, 0, PAGE);
+		return true;
+	}
+	fd = open_file(scan, map);
+	if (fd < 0)
+		return map->end - map->start <= HUGE_FILE && read_page(scan, page);
+	n = pread(fd, scan->peeked, PAGE, (off_t)(page - map->start + map->offset));
+	close(fd);
+	if (n <= 0)
+		return false;
+	memset(scan->peeked + n, 0, PAGE - (size_t)n);
+	return true;
+}
+
+static bool peek_page(struct scan *scan, uint64_t page)
 {
 	const struct map *map = maps_find(&scan->maps, page);
 	uint64_t start, end;
 
-	return map && (map->huge || map->faults) &&
-	       !populated(scan, page, page + PAGE, &start, &end);
+	/* To read a device can make it do something. */
+	if (map && map->io)
+		return false;
+	if (!map || map->kind == KIND_KERNEL || map->kind == KIND_SECRET ||
+	    map->kind == KIND_DEVICE || !strcmp(map->name, "[vdso]") ||
+	    populated(scan, page, page + PAGE, &start, &end))
+		return read_page(scan, page);
+	return imagine_page(scan, map, page);
 }
 
 int memory_peek(void *arg, uint64_t address)
@@ -123,8 +184,7 @@ int memory_peek(void *arg, uint64_t address)
 
 	if (page != scan->peeked_at) {
 		scan->peeked_at = 0;
-		if (leave_it(scan, page) ||
-		    memory_read(scan, page, scan->peeked, PAGE) != (ssize_t)PAGE)
+		if (!peek_page(scan, page))
 			return -1;
 		scan->peeked_at = page;
 	}
@@ -193,29 +253,6 @@ static int feed_populated(struct scan *scan, struct map *map, uint64_t from, uin
 		from = range_end;
 	}
 	return err;
-}
-
-/* The very file that is mapped, or -1. */
-static int open_file(const struct scan *scan, const struct map *map)
-{
-	char path[4200];
-	struct stat st;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)scan->pid,
-		 (unsigned long long)map->start, (unsigned long long)map->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/root%s", (int)scan->pid,
-			 map->name);
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	}
-	if (fd >= 0 &&
-	    (fstat(fd, &st) || st.st_ino != map->inode || !S_ISREG(st.st_mode))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
 }
 
 /* What is in the file, and between that, where it has holes, pages that there are. */

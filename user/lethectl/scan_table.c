@@ -36,10 +36,22 @@ bool window_fit(const uint8_t *bytes)
 	return different >= 4 && !steady;
 }
 
+/* Those of the short hash. */
+static bool draw_keys(struct table *table)
+{
+	uint32_t keys[2];
+
+	if (getrandom(keys, sizeof(keys), 0) != sizeof(keys))
+		return false;
+	table->key = keys[0] | 1;
+	table->key_of_last = keys[1] | 1;
+	return true;
+}
+
 struct table *table_new(size_t length, size_t minimum)
 {
 	struct table *table = locked_new(sizeof(*table));
-	uint64_t keys[3];
+	uint64_t keys[2];
 
 	if (!table)
 		return NULL;
@@ -51,14 +63,12 @@ struct table *table_new(size_t length, size_t minimum)
 	table->long_hashes = calloc(table->room, sizeof(*table->long_hashes));
 	if (!table->masked || !table->marks || !table->hashes || !table->long_hashes ||
 	    getrandom(table->mask, sizeof(table->mask), 0) != sizeof(table->mask) ||
-	    getrandom(keys, sizeof(keys), 0) != sizeof(keys)) {
+	    getrandom(keys, sizeof(keys), 0) != sizeof(keys) || !draw_keys(table)) {
 		table_free(table);
 		return NULL;
 	}
-	table->key = (uint32_t)keys[0] | 1;
-	table->key_of_last = (uint32_t)(keys[0] >> 32) | 1;
-	table->long_keys[0] = keys[1] | 1;
-	table->long_keys[1] = keys[2] | 1;
+	table->long_keys[0] = keys[0] | 1;
+	table->long_keys[1] = keys[1] | 1;
 	return table;
 }
 
@@ -222,10 +232,38 @@ static int make_index(const struct table *table, struct index *index,
 	return 0;
 }
 
-int table_finish(struct table *table)
+static void make_filter(struct table *table)
 {
 	size_t at;
 	uint32_t i;
+
+	memset(table->filter, 0, (size_t)1 << (table->filter_bits - 3));
+	for (at = 0; at < table->length; at++) {
+		if (!(table->marks[at] & MARK_WINDOW))
+			continue;
+		i = table->hashes[at] >> (32 - table->filter_bits);
+		table->filter[i / 32] |= 1U << (i % 32);
+	}
+}
+
+static void hash_again(struct table *table)
+{
+	uint8_t window[WINDOW];
+	size_t at, i;
+
+	for (at = 0; at < table->length; at++) {
+		if (!(table->marks[at] & MARK_WINDOW))
+			continue;
+		for (i = 0; i < WINDOW; i++)
+			window[i] = table_byte(table, at + i);
+		table->hashes[at] = window_hash(table, window);
+	}
+	explicit_bzero(window, sizeof(window));
+}
+
+int table_finish(struct table *table)
+{
+	unsigned int tries;
 	int err;
 
 	/* One place in sixty-four or fewer is looked at for nothing. */
@@ -233,11 +271,16 @@ int table_finish(struct table *table)
 	table->filter = calloc((size_t)1 << (table->filter_bits - 5), sizeof(uint32_t));
 	if (!table->filter)
 		return -ENOMEM;
-	for (at = 0; at < table->length; at++) {
-		if (!(table->marks[at] & MARK_WINDOW))
-			continue;
-		i = table->hashes[at] >> (32 - table->filter_bits);
-		table->filter[i / 32] |= 1U << (i % 32);
+	make_filter(table);
+	/*
+	 * And of zeros, whose hash is 0 by any keys, none: memory is full of them, and would
+	 * take some fifteen times as long. Unless a pattern has a window of them.
+	 */
+	for (tries = 0; table->filter[0] & 1 && tries < 8; tries++) {
+		if (!draw_keys(table))
+			return -errno;
+		hash_again(table);
+		make_filter(table);
 	}
 	err = make_index(table, &table->index, table->hashes, MARK_WINDOW);
 	return err ? err :
