@@ -117,9 +117,10 @@ test-all: $(SUITES)
 # A guest is a machine of its own; but its tree is made by make install, which some suites
 # call too. For make to turn to the next of either, neither may be free of order: it looks
 # again at what could not begin only when it has begun all that can. Guests of the newest
-# kernel come after what is this machine's: so both take about as long.
+# kernel, and of plain ones, come after what is this machine's: so both take about as long.
 NEWEST	:= $(lastword $(filter-out %-plain,$(KERNELS)))
-GUESTS_BESIDE := $(filter-out $(if $(filter-out $(NEWEST),$(CHOSEN)),%-$(NEWEST).tap),$(VM_TAP))
+GUESTS_BESIDE := $(filter-out $(if $(filter-out $(NEWEST),$(CHOSEN)),%-$(NEWEST).tap %-plain.tap), \
+	$(VM_TAP))
 in-turn = $(foreach p,$(join $(addsuffix :|,$(wordlist 2,999,$(1))), \
 	$(wordlist 1,$(words $(wordlist 2,999,$(1))),$(1))),$(eval $(p)))
 turns-test-all = $(SHELL_TREE)/.made $(SUITES)
