@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,6 +95,7 @@ struct rate {
 static struct rate page_out(enum filling filling, unsigned int tries)
 {
 	uint64_t wall, cpu;
+	struct sysinfo info;
 	struct rate rate;
 	size_t left;
 
@@ -106,8 +108,14 @@ static struct rate page_out(enum filling filling, unsigned int tries)
 	left = swapped();
 	/* Some were just in a batch of the kernel's; if it is more, it is no swap-out. */
 	if (left < pages - pages / 50) {
-		if (!tries)
-			tap_bail("only %zu of %zu pages were swapped out", left, pages);
+		if (!tries) {
+			sysinfo(&info);
+			tap_bail(
+				"only %zu of %zu pages were swapped out; of swap %lu KiB are free",
+				left, pages, info.freeswap / 1024 * info.mem_unit);
+		}
+		/* What stands in the way may be the kernel's own, and pass. */
+		usleep(100000);
 		fill(filling);
 		return page_out(filling, tries - 1);
 	}
