@@ -144,7 +144,7 @@ static bool imagine_page(struct scan *scan, const struct map *map, uint64_t page
 	ssize_t n;
 	int fd;
 
-	/* Of few, and others are the process's to bring. */
+	/* Huge pages are few; and for userfaultfd(2) it is the process that brings one. */
 	if (map->huge || map->faults)
 		return false;
 	if (map->kind != KIND_FILE) {
