@@ -32,7 +32,7 @@ INSTALL_LIBS := liblethe liblethe-malloc liblethe-run
 install-lib = $(if $(filter liblethe,$(1)),$(O),$(INSTALL_O))/lib/$(1).so.0
 
 # All that is built of it: a make within a make has nothing left to build.
-INSTALL_NEEDS := $(LIBRARIES) $(LETHECTL) $(INSTALL_O)/bin/lethectl \
+INSTALL_NEEDS := $(LIBRARIES) $(INSTALL_O)/bin/lethectl \
 	$(foreach l,$(INSTALL_LIBS),$(call install-lib,$(l)))
 
 # A folder's files, as MODE:SOURCE:PLACE.

@@ -52,7 +52,7 @@ $(foreach b,$(FALLBACKS),$(eval $(call examples-rules,$(b))))
 
 # It calls make itself, on what is built by now.
 $(O)/tap/examples-installed.tap: tests/examples/installed.sh tests/install/tree.sh \
-		$(wildcard user/examples/*) $(INSTALL_NEEDS) .FORCE
+		$(wildcard user/examples/*) $(INSTALL_NEEDS) $(LETHECTL) .FORCE
 	$(call say,TEST,the examples as they are installed)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(MAKE) $(O) >$@ || grep -A40 '^not ok' $@ || true

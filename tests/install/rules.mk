@@ -7,12 +7,12 @@ INSTALL_TAP := $(addprefix $(O)/tap/,install.tap install-use.tap abi.tap denied.
 INSTALL_TEST_O := $(O)/tests/install
 
 # They call make themselves, on what is built by now.
-$(O)/tap/install.tap: tests/install/install.sh $(INSTALL_NEEDS) .FORCE
+$(O)/tap/install.tap: tests/install/install.sh $(INSTALL_NEEDS) $(LETHECTL) .FORCE
 	$(call say,TEST,install)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(MAKE) $(O) >$@ || grep -A40 '^not ok' $@ || true
 
-$(O)/tap/install-use.tap: tests/install/use.sh $(INSTALL_NEEDS) .FORCE
+$(O)/tap/install-use.tap: tests/install/use.sh $(INSTALL_NEEDS) $(LETHECTL) .FORCE
 	$(call say,TEST,programs with what is installed)
 	$(Q)mkdir -p $(@D)
 	$(Q)$< $(MAKE) $(O) >$@ || grep -A40 '^not ok' $@ || true

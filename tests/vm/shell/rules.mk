@@ -9,7 +9,7 @@ SHELL_LIBDIR = /usr/lib$(MULTIARCH:%=/%)
 SHELL_FILES := $(RESIDUE_O)/lethe-mainjob $(RESIDUE_O)/residue-search
 SHELL_SOURCES := $(wildcard user/examples/*) $(sort $(wildcard user/man/*.3))
 
-$(SHELL_TREE)/.made: $(INSTALL_NEEDS) $(SHELL_SOURCES) tests/vm/shell/home.py \
+$(SHELL_TREE)/.made: $(INSTALL_NEEDS) $(LETHECTL) $(SHELL_SOURCES) tests/vm/shell/home.py \
 		$(wildcard user/man/* user/completion/* user/include/*) kmod/uapi/linux/lethe.h
 	$(Q)rm -rf $(@D)
 	+$(Q)$(MAKE) --no-print-directory install-files O=$(O) DESTDIR=$(abspath $(@D)) \
