@@ -135,13 +135,18 @@ static void check_protection(struct worker *w, const struct block *b)
 		fault(w, "a block of %zu is not of the level that it should be", b->size);
 }
 
-static void measure(struct worker *w, struct block *b, size_t alignment)
+static void measure(struct worker *w, struct block *b, size_t alignment, bool resized)
 {
+	/* One at a page or more is a run of them. */
+	size_t most = 4 * KIB + b->size + b->size / 4 + alignment;
+
+	/* What is more than half full stays where it is. */
+	if (resized && most < 2 * b->size)
+		most = 2 * b->size;
 	b->usable = lethe_usable_size(b->start);
 	if (!b->usable || b->usable < b->size)
 		fault(w, "a block of %zu has room for %zu", b->size, b->usable);
-	/* One at a page or more is a run of them. */
-	if (b->usable > 4 * KIB + b->size + b->size / 4 + alignment)
+	if (b->usable > most)
 		fault(w, "a block of %zu takes %zu", b->size, b->usable);
 	if ((uintptr_t)b->start % alignment)
 		fault(w, "a block of %zu is not aligned to %zu", b->size, alignment);
@@ -174,7 +179,7 @@ static void make(struct worker *w, struct block *b)
 	}
 	w->nr_made++;
 	w->made++;
-	measure(w, b, alignment < 16 ? 16 : alignment);
+	measure(w, b, alignment < 16 ? 16 : alignment, false);
 	check_zero(w, b, 0);
 	write_pattern(w, b);
 }
@@ -211,7 +216,7 @@ static void resize(struct worker *w, struct block *b)
 	w->bytes -= b->usable;
 	b->start = fresh;
 	b->size = size;
-	measure(w, b, 16);
+	measure(w, b, 16, true);
 	check_pattern(w, b, kept);
 	check_zero(w, b, kept);
 	write_pattern(w, b);
