@@ -28,7 +28,7 @@ import result
 import tap
 import vm
 from link import SearchError
-from machine import BOOTS, Machine, Setup, never_began
+from machine import BOOTS, Machine, Setup
 from qmp import QmpError
 
 ENDINGS = ('hibernate', 'restart', 'panic')
@@ -46,6 +46,13 @@ def _make_swap(path):
     with open(path, 'wb') as file:
         file.truncate(_SWAP_BYTES)
     subprocess.run(['/usr/sbin/mkswap', '-q', path], check=True)
+
+
+def _is_hibernated(path):
+    """Is there an image on it that nobody has read?"""
+    with open(path, 'rb') as file:
+        file.seek(_HIBERNATED[0])
+        return file.read(len(_HIBERNATED[1])) == _HIBERNATED[1]
 
 
 class Run:
@@ -80,7 +87,9 @@ class Run:
                 console = vm.read_console(setup)
                 if words not in console and not ending.lost:
                     ending.lost = f'its log has no "{words}"'
-                why = self._why_again(ending, console, first)
+                # What was hibernated goes on once, and then its disk has it no more.
+                why = (first or _is_hibernated(setup.drives[0])) and \
+                    vm.why_again(self._options, self.record, ending, console)
                 if why and left:
                     vm.say(f'{self.image.release}: {why}: booting again')
                     continue
@@ -92,13 +101,6 @@ class Run:
         self.console += console
         self.seconds += ending.seconds
         return ending, found
-
-    def _why_again(self, ending, console, first):
-        if first:
-            return vm.why_again(self._options, self.record, ending, console)
-        # What was hibernated may have gone on, and does so once.
-        return never_began(ending, console) and 'it never came to its first ' \
-            f'process ({ending.lost})'
 
     def _search(self, machine, image):
         try:
@@ -140,9 +142,7 @@ class Run:
         setup = replace(self._setup(), drives=[swap])
         setup.parameters.append('hibernate=nocompress')
         ending, found = self._boot(setup)
-        with open(swap, 'rb') as file:
-            file.seek(_HIBERNATED[0])
-            good = file.read(len(_HIBERNATED[1])) == _HIBERNATED[1]
+        good = _is_hibernated(swap)
         self.points.append((good, 'the machine hibernates to its disk',
                             [] if good else [str(ending.lost)]))
         self._judge_found(found, 'the image on the disk')
