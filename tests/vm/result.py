@@ -56,6 +56,11 @@ class Record:
         else:
             self.values[word] = rest
 
+    @property
+    def is_seen(self):
+        """Has whoever looks on been given the shell, or a program's output?"""
+        return 'shell' in self.values or any(p.begun for p in self.programs)
+
     def output(self, data):
         """Take what was printed: it is the running program's."""
         (self._now.output if self._now else self.stray).extend(data)

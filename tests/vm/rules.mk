@@ -57,7 +57,7 @@ $(PRESSURE_TEST): $(addprefix $(VM_O)/,pressure_test.o area.o holder.o hostlink.
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(PROBE_LIBS)
 
 # The harness's own tests, on the host: KTAP documents on stdout.
-VM_SELF_TESTS := $(addprefix tests/vm/,test_result.py test_link.py test_drivers.py test_power.py)
+VM_SELF_TESTS := $(addprefix tests/vm/,test_result.py test_link.py test_drivers.py test_again.py)
 
 .PHONY: vm-self-test
 vm-self-test:

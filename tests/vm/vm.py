@@ -158,7 +158,7 @@ def why_again(options, record, ending, console):
     once more; or None. What was shown to somebody already stays."""
     if never_began(ending, console):
         return f'it never came to its first process ({ending.lost})'
-    if options.verb != 'test':
+    if options.verb != 'test' and record.is_seen:
         return None
     return result.fault_of_emulator(record, ending.lost, console, allowed())
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of power.py: when a machine that was to go on is booted once more. No machine is
-booted here."""
+"""When a machine that the emulator lost is booted once more: tests of vm.py and power.py.
+No machine is booted here."""
 
 import sys
 import tempfile
@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import power
 import result
 import selftest
-from machine import Ending
+import vm
+from machine import BOOTS, Ending
 
 HERE = Path(__file__).parent
 INT3 = (HERE / 'golden' / 'int3.log').read_text('utf-8').partition('\n')[2]
@@ -57,7 +58,7 @@ def boots(signature, reads=0):
 
 def again():
     """what nobody has read from the disk is gone on with in one boot more"""
-    selftest.equal(boots(b'S1SUSPEND\0'), power.BOOTS)
+    selftest.equal(boots(b'S1SUSPEND\0'), BOOTS)
 
 
 def once():
@@ -66,5 +67,20 @@ def once():
                     boots(b'SWAPSPACE2')), (1, 2, 1))
 
 
+def seen():
+    """before the shell is there one boot more shows nobody anything twice; then it would"""
+    ending = Ending('Kernel panic', 1)
+    for verb, notes, wanted in (('shell', [], True), ('shell', ['shell'], False),
+                                ('run', ['up 7.3'], True), ('run', ['begin 1'], False),
+                                ('test', ['begin 1'], True)):
+        record = result.Record(['a'])
+        for note in notes:
+            record.note(note)
+        # Its first process had begun.
+        why = vm.why_again(SimpleNamespace(verb=verb), record, ending,
+                           'Run /init as init process\n' + INT3)
+        selftest.equal((verb, notes, bool(why)), (verb, notes, wanted))
+
+
 if __name__ == '__main__':
-    sys.exit(selftest.run([again, once]))
+    sys.exit(selftest.run([again, once, seen]))
