@@ -175,15 +175,16 @@ def edge():
     """It ends in zeros, and these are of pages that nobody touched."""
     secret = key()[:28] + bytes(4)
     with Subject('edge', 0, secret) as subject:
-        time.sleep(0.1)
-        before = subject.counts()[0]
+        counted = [subject.goes_on()]
+        before = subject.counts()[1]
         status, said = answer(subject.pid, secret)
-        time.sleep(0.1)
+        counted.append(subject.goes_on())
+        after = subject.counts()[1]
         if not result(status == 1 and said['found_whole'] == 2,
                       'at the end of what was touched it is found whole, its zeros behind that'):
             note(said)
-        result(before == subject.counts()[0] == 2,
-               'and the process has as many pages as before (%d, %d)' % (before, subject.counts()[0]))
+        result(all(counted) and before == after == 2,
+               'and the process has as many pages as before (%d, %d)' % (before, after))
 
 
 def tracer():

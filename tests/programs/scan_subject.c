@@ -226,8 +226,8 @@ static void way_sparse(void)
 }
 
 /*
- * The first 28 bytes at the end of a page, twice, and behind that what nobody touched; and
- * how many of all those pages there are.
+ * The first 28 bytes at the end of a page, twice, and behind that what nobody touched. How
+ * many of all those pages there are stands where signals are counted else.
  */
 static void way_edge(void)
 {
@@ -246,12 +246,12 @@ static void way_edge(void)
 		fail("stdin");
 	memcpy(shared + 4096 - 28, own + 4096 - 28, 28);
 	ready();
-	for (;; usleep(200)) {
+	for (;; usleep(200), count[0]++) {
 		mincore(own, 4 * 4096, there);
 		mincore(shared, 4 * 4096, there + 4);
 		for (n = i = 0; i < 8; i++)
 			n += there[i] & 1;
-		count[0] = n;
+		count[1] = n;
 	}
 }
 

@@ -36,22 +36,9 @@ bool window_fit(const uint8_t *bytes)
 	return different >= 4 && !steady;
 }
 
-/* Those of the short hash. */
-static bool draw_keys(struct table *table)
-{
-	uint32_t keys[2];
-
-	if (getrandom(keys, sizeof(keys), 0) != sizeof(keys))
-		return false;
-	table->key = keys[0] | 1;
-	table->key_of_last = keys[1] | 1;
-	return true;
-}
-
 struct table *table_new(size_t length, size_t minimum)
 {
 	struct table *table = locked_new(sizeof(*table));
-	uint64_t keys[2];
 
 	if (!table)
 		return NULL;
@@ -62,13 +49,10 @@ struct table *table_new(size_t length, size_t minimum)
 	table->hashes = calloc(table->room, sizeof(*table->hashes));
 	table->long_hashes = calloc(table->room, sizeof(*table->long_hashes));
 	if (!table->masked || !table->marks || !table->hashes || !table->long_hashes ||
-	    getrandom(table->mask, sizeof(table->mask), 0) != sizeof(table->mask) ||
-	    getrandom(keys, sizeof(keys), 0) != sizeof(keys) || !draw_keys(table)) {
+	    getrandom(table->mask, sizeof(table->mask), 0) != sizeof(table->mask)) {
 		table_free(table);
 		return NULL;
 	}
-	table->long_keys[0] = keys[0] | 1;
-	table->long_keys[1] = keys[1] | 1;
 	return table;
 }
 
@@ -181,13 +165,10 @@ int table_add(struct table *table, const struct pattern *pattern, const uint8_t 
 		table->masked[at] = bytes[i] ^ table->mask[at % MASK_LENGTH];
 		if (!(table->marks[at] & MARK_WINDOW))
 			continue;
-		table->hashes[at] = window_hash(table, bytes + i);
-		if (table->marks[at] & MARK_LONG) {
-			table->long_hashes[at] = long_hash(table, bytes + i);
+		if (table->marks[at] & MARK_LONG)
 			table->long_index.nr++;
-		} else {
+		else
 			table->index.nr++;
-		}
 	}
 	table->length += new->length;
 	table->nr_patterns++;
@@ -232,38 +213,40 @@ static int make_index(const struct table *table, struct index *index,
 	return 0;
 }
 
-static void make_filter(struct table *table)
+/* All hashes by new keys, and the filter of them. */
+static int hash_windows(struct table *table)
 {
-	size_t at;
-	uint32_t i;
+	uint8_t window[LONG_WINDOW];
+	uint64_t keys[3];
+	size_t at, i, n;
+	uint32_t bit;
 
+	if (getrandom(keys, sizeof(keys), 0) != sizeof(keys))
+		return -errno;
+	table->key = (uint32_t)keys[0] | 1;
+	table->key_of_last = (uint32_t)(keys[0] >> 32) | 1;
+	table->long_keys[0] = keys[1] | 1;
+	table->long_keys[1] = keys[2] | 1;
 	memset(table->filter, 0, (size_t)1 << (table->filter_bits - 3));
 	for (at = 0; at < table->length; at++) {
 		if (!(table->marks[at] & MARK_WINDOW))
 			continue;
-		i = table->hashes[at] >> (32 - table->filter_bits);
-		table->filter[i / 32] |= 1U << (i % 32);
-	}
-}
-
-static void hash_again(struct table *table)
-{
-	uint8_t window[WINDOW];
-	size_t at, i;
-
-	for (at = 0; at < table->length; at++) {
-		if (!(table->marks[at] & MARK_WINDOW))
-			continue;
-		for (i = 0; i < WINDOW; i++)
+		n = table->marks[at] & MARK_LONG ? LONG_WINDOW : WINDOW;
+		for (i = 0; i < n; i++)
 			window[i] = table_byte(table, at + i);
 		table->hashes[at] = window_hash(table, window);
+		if (table->marks[at] & MARK_LONG)
+			table->long_hashes[at] = long_hash(table, window);
+		bit = table->hashes[at] >> (32 - table->filter_bits);
+		table->filter[bit / 32] |= 1U << (bit % 32);
 	}
 	explicit_bzero(window, sizeof(window));
+	return 0;
 }
 
 int table_finish(struct table *table)
 {
-	unsigned int tries;
+	unsigned int tries = 0;
 	int err;
 
 	/* One place in sixty-four or fewer is looked at for nothing. */
@@ -271,17 +254,15 @@ int table_finish(struct table *table)
 	table->filter = calloc((size_t)1 << (table->filter_bits - 5), sizeof(uint32_t));
 	if (!table->filter)
 		return -ENOMEM;
-	make_filter(table);
 	/*
 	 * And of zeros, whose hash is 0 by any keys, none: memory is full of them, and would
 	 * take some fifteen times as long. Unless a pattern has a window of them.
 	 */
-	for (tries = 0; table->filter[0] & 1 && tries < 8; tries++) {
-		if (!draw_keys(table))
-			return -errno;
-		hash_again(table);
-		make_filter(table);
-	}
+	do {
+		err = hash_windows(table);
+		if (err)
+			return err;
+	} while (table->filter[0] & 1 && tries++ < 8);
 	err = make_index(table, &table->index, table->hashes, MARK_WINDOW);
 	return err ? err :
 		     make_index(table, &table->long_index, table->long_hashes,
