@@ -146,6 +146,8 @@ def judge(record, lost, console, *, module=False, direct_map=False,
     points += [judge_program(program) for program in record.programs]
     if module:
         points.append((values.get('rmmod') == '0', 'lethe.ko unloads', []))
+    if 'unheld' in values:
+        points.append((False, "perf's events are held to the end", []))
     if direct_map:
         points.append(_judge_direct_map(values))
     # A lost machine's log has no last line: its end is told above already.

@@ -273,6 +273,12 @@ def module():
                    [True, False, True, True, True])
 
 
+def events():
+    """a guest that lets go of perf's events before its end is a failure"""
+    selftest.equal([verdict_of(record_of(*notes, 'bye')).good
+                    for notes in ((), ('unheld',))], [True, False])
+
+
 def direct_map():
     """small pages that the direct map gained are a failure"""
     before = 'directmap before DirectMap4k:26496 DirectMap2M:497664'
@@ -298,4 +304,5 @@ if __name__ == '__main__':
         *map(golden_test, sorted(GOLDEN.glob('*.log'))), every_pattern, allowed,
         reasons, lost_log, evidence, evidence_limit, last_lines, stale_int3,
         other_oops, emulator, counts, broken_documents, passes, each_alone,
-        lost, statuses, module, direct_map, attribution]))
+        lost, statuses, module, events, direct_map,
+        attribution]))

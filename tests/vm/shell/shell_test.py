@@ -184,6 +184,10 @@ def whole(document, options, scratch):
         if options.all:
             programs(shell)
             others(shell)
+        else:
+            # That it does not keep the module, the status of all of it tells.
+            shell.expect('sleep 1000 <>/dev/lethe & ! rmmod lethe 2>&1',
+                         "can't unload", 'what is left running has the module')
         person.type('exit\n')
         left(document, person, 'exit')
 
