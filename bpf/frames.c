@@ -243,6 +243,8 @@ int frames_mark(struct frames *frames, const void *address, unsigned int bits)
 	long long frame;
 	int tries;
 
+	if (bits & FRAME_KMOD)
+		return -EINVAL;
 	for (tries = 0; tries < 8; tries++) {
 		frame = mappings_own_frame(address);
 		if (frame < 0)

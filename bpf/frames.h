@@ -70,7 +70,8 @@ int frames_settle(struct frames *frames);
 /*
  * Adds FRAME_* bits to the frame of this process's page at @address, or takes them
  * away. 0, or -ENODATA: no page is there now; -errno. The bits go with the page when it
- * is freed, swapped out or not.
+ * is freed, swapped out or not: but for FRAME_KMOD, which is the module's to take away,
+ * and is none for others' pages (-EINVAL).
  */
 int frames_mark(struct frames *frames, const void *address, unsigned int bits);
 int frames_unmark(struct frames *frames, unsigned long long frame, unsigned int bits);

@@ -273,9 +273,10 @@ static void marks(void)
 	ordinary_make(&pages, 1);
 	frame = page_frame(pages.at);
 	tap_ok(frames_mark(frames, none, FRAME_DECOY) == -ENODATA &&
+		       frames_mark(frames, pages.at, FRAME_SECRET) == -EINVAL &&
 		       !frames_mark(frames, pages.at, FRAME_DECOY) &&
 		       frames_kind(frames, frame) == FRAME_DECOY && total().decoys == 1,
-	       "a page is marked as a decoy, one that is not there is ENODATA");
+	       "a page is marked as a decoy, one that is not there is ENODATA; as the module's none is");
 	tap_ok(!frames_unmark(frames, frame, FRAME_DECOY) &&
 		       !frames_kind(frames, frame) &&
 		       frames_unmark(frames, layout.frames + 8, FRAME_DECOY) == -ERANGE,

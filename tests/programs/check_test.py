@@ -13,7 +13,9 @@ the one program. Swap that is added is a zram device of this test's own.
 import contextlib
 import fnmatch
 import glob
+import itertools
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -24,7 +26,7 @@ import tempfile
 import time
 
 LETHECTL = os.path.abspath(sys.argv[1])
-PLANNED = 47
+PLANNED = 48
 KILLS = 8
 ENVIRONMENT = {name: value for name, value in os.environ.items()
                if not name.startswith('LETHE_')}
@@ -188,6 +190,29 @@ def zswap():
             file.write(was)
 
 
+@contextlib.contextmanager
+def small_files():
+    """Somebody who writes new files to the disk, one after the other: from frames that
+    are free by then. Gone afterwards, and they with them."""
+    def write(place):
+        for number in itertools.count():
+            with open(f'{place}/{number % 1000}', 'wb') as file:
+                file.write(os.urandom((1, 4, 16)[number % 3] << 12))
+                file.flush()
+                os.fsync(file.fileno())
+
+    with tempfile.TemporaryDirectory(dir='/var/tmp') as place:
+        writers = [multiprocessing.Process(target=write, args=(place,)) for _ in range(3)]
+        for writer in writers:
+            writer.start()
+        try:
+            yield
+        finally:
+            for writer in writers:
+                writer.kill()
+                writer.join()
+
+
 def is_clean(document):
     """Every decoy seen, none of the secret, all of it back."""
     return (document['verdict'] == 'clean' and
@@ -226,6 +251,11 @@ def test_verdicts():
     result = run('--ordinary')
     ok(result.returncode == 1 and re.search(r'^violation: 320 pages', result.stdout, re.M) and
        not result.stderr, 'and so in words', result)
+    with small_files():
+        seen = [json.loads(run('--ordinary', '--json').stdout)['secret']['seen']
+                for _ in range(8)]
+    ok(seen == 8 * [320], 'and none twice, while others write to the disk from frames that '
+       'were its', seen)
     result = run()
     ok(result.returncode == 0 and re.search(r'^clean: 4096 of 4096', result.stdout, re.M) and
        not result.stderr, 'clean, in words; with no terminal nothing of progress', result)

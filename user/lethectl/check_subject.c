@@ -154,9 +154,9 @@ static void be_pressed(struct place *place, unsigned char *stack, unsigned char 
 	wait_for(place, SUBJECT_MARK);
 	if (mark_pages(place, place->decoys, place->check->decoys * PAGE, FRAME_DECOY))
 		return;
-	/* What would be secret. Each frame is all of its kinds then: it is of none. */
-	if (ordinary && (mark_pages(place, stack, ON_STACK, FRAME_SECRET) ||
-			 mark_pages(place, heap, ON_HEAP, FRAME_SECRET)))
+	/* What would be secret. Each frame is of two kinds then: it is of none. */
+	if (ordinary && (mark_pages(place, stack, ON_STACK, FRAME_MEMFD | FRAME_LOCKED) ||
+			 mark_pages(place, heap, ON_HEAP, FRAME_MEMFD | FRAME_LOCKED)))
 		return;
 	answer(place, SUBJECT_MARK);
 
