@@ -121,8 +121,8 @@ static const struct {
 	enum severity severity;
 	const char *part, *sentence;
 } rows[] = {
-	{ "module", "/sys/class/misc/lethe/version", NULL, LACKS, "modprobe lethe",
-	  "no module" },
+	{ "module", "/sys/class/misc/lethe/version", NULL, LACKS, "lethe-mok",
+	  "no module, on a kernel that is locked down" },
 	{ "module", "/sys/class/misc/lethe/version", "3\n", NOTE, "version 3",
 	  "an older module" },
 	{ "module", "/dev/lethe", NULL, LACKS, "/dev/lethe",
@@ -279,6 +279,27 @@ static void test_backend(void)
 	       "a crash kernel without the module");
 }
 
+static void test_signatures(void)
+{
+	static const char enforced[] = "/sys/module/module/parameters/sig_enforce";
+	struct machine machine = machine_of_all();
+	struct finding findings[MACHINE_CHECKS];
+	size_t nr, i, plain = 0;
+
+	make_machine();
+	put("/sys/class/misc/lethe/version", NULL);
+	put("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+	put(enforced, "N\n");
+	nr = machine_look(&machine, findings);
+	for (i = 0; i < nr; i++)
+		plain += !strcmp(findings[i].name, "module") &&
+			 !strcmp(findings[i].mend, "modprobe lethe");
+	tap_ok(plain == 1, "module: where no signature is asked for, modprobe is all");
+	put(enforced, "Y\n");
+	expect(&machine, "module", LACKS, "lethe-mok",
+	       "no module, and signatures enforced");
+}
+
 static void test_secretmem(void)
 {
 	static const char parameter[] = "/sys/module/secretmem/parameters/enable";
@@ -385,11 +406,12 @@ static void test_built(void)
 int main(void)
 {
 	tap_plan(1 + sizeof(rows) / sizeof(rows[0]) + sizeof(areas) / sizeof(areas[0]) +
-		 2 + 5 + 6 + 8 + 8 + 3);
+		 2 + 5 + 2 + 6 + 8 + 8 + 3);
 	test_all_well();
 	test_rows();
 	test_swap();
 	test_backend();
+	test_signatures();
 	test_secretmem();
 	test_limits();
 	test_hibernation();
