@@ -186,28 +186,45 @@ static void test_linked(void)
 	munmap(p, 4 * PAGE);
 }
 
-/* It runs as this task goes on, and not before what it waits for. */
+static long milliseconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/*
+ * It runs as this task goes on, and not before what it waits for. A task that comes too
+ * late to see that waits for longer.
+ */
 static void test_behind_timeout(void)
 {
-	struct __kernel_timespec soon = { .tv_nsec = 50 * 1000 * 1000 };
 	unsigned char *p = filled(1);
-	struct lethe_wipe args = wipe_of(p, PAGE);
-	struct io_uring_sqe *sqe;
+	struct lethe_wipe args;
 	struct io_uring ring;
-	bool early;
+	bool early, late = true;
 	int res[2];
 
 	must_ring(&ring, ENTRIES);
-	sqe = must_sqe(&ring);
-	/* Its end is ETIME, and goes for a success with this flag. */
-	io_uring_prep_timeout(sqe, &soon, 0, IORING_TIMEOUT_ETIME_SUCCESS);
-	io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
-	lethe_prep_wipe(must_sqe(&ring), door, &args);
-	must_submit(&ring);
-	early = !all_are(p, FILL, PAGE);
-	res[0] = next_res(&ring, NULL);
-	res[1] = next_res(&ring, NULL);
-	tap_ok(!early && res[0] == -ETIME && !res[1] && args.wiped == PAGE &&
+	for (long wait = 50; late && wait < 10000; wait *= 2) {
+		struct __kernel_timespec soon = { wait / 1000, wait % 1000 * 1000000 };
+		long begun = milliseconds();
+		struct io_uring_sqe *sqe = must_sqe(&ring);
+
+		memset(p, FILL, PAGE);
+		args = wipe_of(p, PAGE);
+		/* Its end is ETIME, and goes for a success with this flag. */
+		io_uring_prep_timeout(sqe, &soon, 0, IORING_TIMEOUT_ETIME_SUCCESS);
+		io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
+		lethe_prep_wipe(must_sqe(&ring), door, &args);
+		must_submit(&ring);
+		early = !all_are(p, FILL, PAGE);
+		late = milliseconds() - begun >= wait;
+		res[0] = next_res(&ring, NULL);
+		res[1] = next_res(&ring, NULL);
+	}
+	tap_ok(!late && !early && res[0] == -ETIME && !res[1] && args.wiped == PAGE &&
 		       all_are(p, 0, PAGE),
 	       "behind a timeout it is done after that, by this task");
 	io_uring_queue_exit(&ring);
