@@ -77,8 +77,8 @@ include tests/packages/rules.mk
 include tests/rules.mk
 
 # What is missing is installed, by name; nothing is when nothing is.
-.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb
-deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb: deps-%:
+.PHONY: deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb deps-secure-boot
+deps-run deps-test deps-vm deps-check deps-bench deps-programs deps-report-looks deps-install deps-abi deps-deb deps-secure-boot: deps-%:
 	@.ci/deps $*
 
 # Each verb below installs what it needs, and then is its own make: with -j,
@@ -227,6 +227,10 @@ deb: deps-deb ## Debian packages, of this machine's release or of another (RELEA
 .PHONY: test-packages
 test-packages: deps-test ## These on clean machines of Debian 12 and 13: install, use, purge
 	$(again) test-packages-all
+
+.PHONY: test-secure-boot
+test-secure-boot: deps-secure-boot ## These with Secure Boot on: the module's key enrolled, a kernel locked down
+	$(again) test-secure-boot-all
 
 .PHONY: abi
 abi: deps-abi ## What the libraries export, and what changed of it since the last tag

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Signed modules: lethe-mok signs one as the kernel wants it, and a kernel that demands
-signatures takes none that it knows no key of. That it takes one whose key was enrolled is
-not shown: enrolling is the firmware's, by hand. KTAP on stdout.
+signatures takes none that it knows no key of. That it takes one whose key was enrolled
+needs a firmware, and is make test-secure-boot's. KTAP on stdout.
 
     signing.py KERNEL UNSIGNED DIRECTORY
 

@@ -143,9 +143,11 @@ def _run(setup, timeout, booted):
         if setup.console.exists() else ''
 
 
-def boot(root, kernel, script, timeout=300, memory=1024, size='6G', parameters=()):
+def boot(root, kernel, script, timeout=300, memory=1024, size='6G', parameters=(),
+         firmware=None):
     """Boot a root on one of its kernels (image.kernels()), and run a script there.
-    The root stays as it is; the disk lies beside it until the next boot."""
+    The root stays as it is; the disk lies beside it until the next boot. The kernel is
+    started directly, or by the firmware that is given (uefi.py)."""
     directory = root.parent.resolve()
     disk = directory / 'disk'
     vmlinux = directory / f'vmlinux-{kernel}'
@@ -158,7 +160,8 @@ def boot(root, kernel, script, timeout=300, memory=1024, size='6G', parameters=(
         setup = Setup(vmlinux, root / 'boot' / f'initrd.img-{kernel}', directory,
                       Path('ramsearch'), memory=memory,
                       parameters=[*PARAMETERS, *parameters], drives=[disk],
-                      switches_off=True)
+                      switches_off=True, firmware=firmware.words(
+                          root, kernel, [*PARAMETERS, *parameters]) if firmware else [])
         _run(setup, timeout, booted)
         # Lost by no fault of what runs in it: see machine.py and klog.py.
         if not booted.lost or 'Run /init as init process' in booted.console and \

@@ -1,37 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# What is tried in the booted machine. packages.py sets VERB (use, or purge: which is
-# use, and then out again) and PACKAGES, all that is to go. It runs as root, after the
-# boot has come to its end; it loads nothing, and judges by `ok -` and `not ok -`.
+# What is tried in the booted machine, by try.sh. packages.py sets VERB (use, or purge:
+# which is use, and then out again) and PACKAGES, all that is to go. It runs as root,
+# after the boot has come to its end, and loads nothing.
 
-count=0
-# try SENTENCE COMMAND...
-try() {
-	local sentence=$1 said
-	shift
-	count=$((count + 1))
-	if said=$("$@" 2>&1); then
-		echo "ok - $sentence"
-	else
-		echo "$said" | tail -n 20
-		echo "not ok - $sentence"
-	fi
-}
-as_user() { runuser -u user -- "$@"; }
-loaded() { grep -q '^lethe ' /proc/modules; }
 gone() { ! loaded && [ ! -e /dev/lethe ]; }
-device() {
-	ls -l /dev/lethe
-	[ "$(stat -c '%F %a' /dev/lethe)" = 'character special file 666' ] &&
-		udevadm info --query=property /dev/lethe | grep '^TAGS=.*:systemd:'
-}
-# says WORD COMMAND...
-says() {
-	local word=$1
-	shift
-	"$@" 2>&1 | tee /dev/stderr | grep -q -- "$word"
-}
 pages() {
 	local page name
 	for page in $(dpkg -L liblethe-dev lethe-tools lethe-dkms | grep '/man[0-9]/'); do
@@ -77,4 +51,4 @@ if [ "$VERB" = purge ]; then
 	find / -xdev -printf '%y %m %U %G %s %l\t%p\n'
 	echo FILES END
 fi
-echo "1..$count"
+planned

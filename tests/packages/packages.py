@@ -76,10 +76,15 @@ def apt_get(root, debs, *words):
                        [(debs, _DEBS)])
 
 
+def files_of(debs):
+    """The packages, where apt_get() has them in the root."""
+    return [f'{_DEBS}/{path.name}' for path in sorted(debs.glob('*.deb'))
+            if 'dbgsym' not in path.name]
+
+
 def install(root, debs, kernels, document):
     """What a newcomer types; the oldest kernel's headers come after the packages."""
-    files = [f'{_DEBS}/{path.name}' for path in sorted(debs.glob('*.deb'))
-             if 'dbgsym' not in path.name]
+    files = files_of(debs)
     document.point(sorted(name.split('_')[0] for name in map(os.path.basename, files)) ==
                    sorted(OURS), 'there are four packages', files)
     *others, newest = kernels
@@ -121,7 +126,8 @@ def compile_section(root, document):
 def script(name, kernels):
     """What the guest runs: its functions, then this part of it."""
     words = ' '.join([*OURS, *COMPILER, *map(headers, kernels)])
-    return f'PACKAGES="{words}"\nVERB={name}\n' + (HERE / 'guest.sh').read_text('utf-8')
+    return f'PACKAGES="{words}"\nVERB={name}\n' + ''.join(
+        (HERE / name).read_text('utf-8') for name in ('try.sh', 'guest.sh'))
 
 
 def try_out(release, debs, build, document):
@@ -159,18 +165,18 @@ def try_out(release, debs, build, document):
                        'control: a file that had been left would be found', found[:40])
 
 
-def main(words):
-    """packages.py RELEASE DIRECTORY-OF-DEBS"""
+def main(words, usage, tried):
+    """RELEASE DIRECTORY-OF-DEBS: have `tried` do it, and write the document."""
     if len(words) != 2:
-        print(__doc__, file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     document = Document()
     try:
-        try_out(words[0], Path(words[1]), Path(os.environ.get('O', 'build')), document)
+        tried(words[0], Path(words[1]), Path(os.environ.get('O', 'build')), document)
     except (DebianError, KernelError, MachineError, OSError) as error:
         document.point(False, f'Debian {words[0]} is had and tried', str(error).splitlines())
     return 0 if document.write() else 1
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], __doc__, try_out))

@@ -4,11 +4,11 @@ ports, the time limit. What the guest says is collected here and judged nowhere
 in this file.
 
 The serial ports, and what the guest sees them as:
-    ttyS0  the console: a file
+    ttyS0  the console: a file, and with `on_console` somebody who answers it
     ttyS1  what programs print, or a terminal: `on_output`
     ttyS2  the link to the host (link.py)
     ttyS3  the harness's own notes, of init alone: `on_note`
-All but the first are socket pairs, so no socket lies in any file system. QEMU
+What is not a file is a socket pair, so no socket lies in any file system. QEMU
 dies with this process, whatever ends it, and /dev/kvm is never used.
 """
 
@@ -59,6 +59,8 @@ class Setup:
     keep: bool = False
     # It ends as other machines do, by switching itself off, not by vmexit.
     switches_off: bool = False
+    # Words for a firmware, which finds by itself what it boots: no kernel is given.
+    firmware: list[str] = field(default_factory=list)
 
     @property
     def console(self):
@@ -84,17 +86,24 @@ def never_began(ending, console):
     return bool(ending.lost) and 'Run /init as init process' not in console
 
 
+def _kernel(setup):
+    return ['-kernel', str(setup.kernel), '-initrd', str(setup.initrd),
+            '-append', ' '.join([PARAMETERS, *setup.parameters])]
+
+
 def _command(setup, fds):
     """QEMU's command line. setpriv: QEMU gets a SIGKILL when we die."""
     words = ['setpriv', '--pdeathsig', 'KILL', 'qemu-system-x86_64',
              '-nodefaults', '-no-user-config', '-accel', 'tcg', '-cpu', 'max',
              '-smp', str(setup.processors), '-m', f'{setup.memory}M',
              '-M', 'q35,sata=off,smbus=off,vmport=off', '-display', 'none',
-             '-no-reboot', '-kernel', str(setup.kernel),
-             '-initrd', str(setup.initrd),
-             '-append', ' '.join([PARAMETERS, *setup.parameters]),
-             '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4',
-             '-serial', f'file:{setup.console}']
+             '-no-reboot', *(setup.firmware or _kernel(setup)),
+             '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4']
+    if 'console' in fds:
+        words += ['-chardev', f'socket,id=console,fd={fds["console"]},'
+                              f'logfile={setup.console}', '-serial', 'chardev:console']
+    else:
+        words += ['-serial', f'file:{setup.console}']
     for name in ('output', 'link', 'notes'):
         words += ['-chardev', f'socket,id={name},fd={fds[name]}',
                   '-serial', f'chardev:{name}']
@@ -111,10 +120,11 @@ def _command(setup, fds):
 class Machine:
     """A machine that runs within `with`, and is gone after it."""
 
-    def __init__(self, setup, on_output, on_note, log):
+    def __init__(self, setup, on_output, on_note, log, on_console=None):
         self._setup = setup
         self._on_output = on_output
         self._on_note = on_note
+        self._on_console = on_console
         self._note_buffer = b''
         self._log = log
         self._begun = time.monotonic()
@@ -123,7 +133,7 @@ class Machine:
         self._qemu = None
 
     def __enter__(self):
-        names = ('output', 'link', 'notes', 'qmp')
+        names = ['output', 'link', 'notes', 'qmp', *(['console'] if self._on_console else [])]
         pairs = {name: socket.socketpair() for name in names}
         self._ports = {name: pair[0] for name, pair in pairs.items()}
         fds = {name: pair[1].fileno() for name, pair in pairs.items()}
@@ -147,6 +157,9 @@ class Machine:
                            ('notes', self._take_notes)):
             self._selector.register(self._ports[name], selectors.EVENT_READ,
                                     take)
+        if self._on_console:
+            self._selector.register(self._ports['console'], selectors.EVENT_READ,
+                                    self._on_console)
         return self
 
     def __exit__(self, *_):
@@ -165,16 +178,16 @@ class Machine:
         """Hand on what comes from one more descriptor (a terminal)."""
         self._selector.register(fd, selectors.EVENT_READ, take)
 
-    def type(self, data):
-        """Send to ttyS1, as if typed there."""
+    def type(self, data, port='output'):
+        """Send to ttyS1, or to the console, as if typed there."""
         try:
-            self._ports['output'].sendall(data)
+            self._ports[port].sendall(data)
         except OSError:
             pass    # the machine is gone, which its end will show
 
     def run(self, timeout):
         """Run until the guest ends, or `timeout` seconds (None: for ever)."""
-        open_ports = 3
+        open_ports = 4 if self._on_console else 3
         while open_ports:
             left = None
             if timeout is not None:
