@@ -16,8 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "manual"))
+for beside in ("..", "../manual"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), beside))
 import mdoc  # noqa: E402
+from points import Document  # noqa: E402
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 BACKENDS = ("memfd_secret", "mlock")
@@ -52,27 +54,20 @@ def main(page, sources, libraries, out, *compilers):
     examples = [one for one in mdoc.displays(page) if one.section == "EXAMPLES"]
     libraries, out = Path(libraries).resolve(), Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    print(f"KTAP version 1\n1..{1 + len(examples) * len(compilers) * (1 + len(BACKENDS))}")
-    results = []
-
-    def ok(wrong, sentence):
-        results.append(not wrong)
-        for line in str(wrong).splitlines() if wrong else ():
-            print(f"# {line}")
-        print(f"{'not ok' if wrong else 'ok'} {len(results)} - {sentence}", flush=True)
-
-    ok("" if examples and all(PRINTS.search(one.text) for one in examples) else "nothing to hold",
-       f"{os.path.basename(page)} has programs, and each says what it prints")
+    document = Document()
+    document.ok(
+        examples and all(PRINTS.search(one.text) for one in examples),
+        f"{os.path.basename(page)} has programs, and each says what it prints")
     for number, example in enumerate(examples, 1):
         for place, compiler in enumerate(compilers):
             program = out / f"example{number}-{place}"
             name = f"{os.path.basename(page)}:{example.line} by {compiler}"
             wrong = build(compiler, example, program, sources, libraries)
-            ok(wrong, f"{name} is built")
+            document.ok(not wrong, f"{name} is built", wrong)
             for backend in BACKENDS:
-                ok(wrong and "it was not built" or run(program, example, backend),
-                   f"{name} prints what it says, on {backend}")
-    return 0 if all(results) else 1
+                amiss = "it was not built" if wrong else run(program, example, backend)
+                document.ok(not amiss, f"{name} prints what it says, on {backend}", amiss)
+    return document.end(1 + len(examples) * len(compilers) * (1 + len(BACKENDS)))
 
 
 if __name__ == "__main__":

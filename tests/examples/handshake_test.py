@@ -14,9 +14,10 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 
-from using import BACKEND, EXAMPLES, Example, Ktap, fresh, limited, soon
+from using import BACKEND, EXAMPLES, Document, Example, fresh, limited, soon
 from wireguard import InvalidTag, Key, Peer, Wrong
 
 
@@ -237,7 +238,7 @@ def pair(tap):
 
 
 def main():
-    tap = Ktap()
+    tap = Document()
     pair(tap)
     for listens, use in ((False, beginning), (True, answering)):
         for hollow in (True, False):
@@ -246,8 +247,8 @@ def main():
                 with run.program:
                     use(run)
     stopped(tap)
-    tap.end()
+    return tap.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -24,7 +24,7 @@ import time
 import agent
 from agent import FAILURE, SUCCESS, Client, string
 from sshd import DebianError, Sshd
-from using import BACKEND, BUILD, EXAMPLES, SECONDS, Example, Ktap, fresh, limited, soon
+from using import BACKEND, BUILD, EXAMPLES, SECONDS, Document, Example, fresh, limited, soon
 import known  # using has made it known where
 
 OWN = {"SSH_AUTH_SOCK": "", "SSH_ASKPASS_REQUIRE": "force"}
@@ -367,7 +367,7 @@ def taken(tap):
 
 
 def main():
-    tap = Ktap()
+    tap = Document()
     for hollow in (True, False):
         with tempfile.TemporaryDirectory(prefix="lethe-holder-") as scratch, \
                 Holder(tap, scratch, hollow) as holder:
@@ -379,8 +379,8 @@ def main():
             holder.end(*secrets)
     by_nobody(tap)
     taken(tap)
-    tap.end()
+    return tap.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

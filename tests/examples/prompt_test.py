@@ -15,11 +15,12 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import termios
 import time
 
-from using import BACKEND, EXAMPLES, SECONDS, Example, Failed, Ktap, limited, soon
+from using import BACKEND, EXAMPLES, SECONDS, Document, Example, Failed, limited, soon
 import known  # using has made it known where
 
 NEW, AGAIN, ASKED = b"New passphrase: ", b"The same again: ", b"Passphrase: "
@@ -292,7 +293,7 @@ def stopped(test):
 
 
 def main():
-    tap = Ktap()
+    tap = Document()
     with tempfile.TemporaryDirectory(prefix="lethe-prompt-") as scratch:
         test = Test(tap, scratch)
         os.chdir(scratch)
@@ -303,8 +304,8 @@ def main():
         killed(test)
         flushed(test)
         stopped(test)
-    tap.end()
+    return tap.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

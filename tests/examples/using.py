@@ -14,10 +14,10 @@ import sys
 import termios
 import time
 
-for beside in ("../programs", "../residue"):
+for beside in ("..", "../programs", "../residue"):
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), beside))
+from points import Document  # noqa: E402,F401  pylint: disable=C0413
 from searcher import Maps, fresh, look  # noqa: E402,F401  pylint: disable=C0413
-from watching import Ktap  # noqa: E402,F401  pylint: disable=C0413
 from way import SECONDS, Failed, limited  # noqa: E402,F401  pylint: disable=C0413
 
 BUILD, BACKEND = os.path.abspath(sys.argv[1]), sys.argv[2]

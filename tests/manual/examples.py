@@ -25,6 +25,9 @@ from pathlib import Path
 
 import mdoc
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from points import Document  # noqa: E402
+
 SOURCES, LIBRARIES, OUT = (Path(word).resolve() for word in sys.argv[1:])
 COMPILERS = {'c': os.environ.get('CC', 'cc'), 'c++': os.environ.get('CXX', 'c++')}
 STANDARD = {'c': '-std=gnu11', 'c++': '-std=gnu++17'}
@@ -37,14 +40,8 @@ ELSEWHERE = {'lethe.hpp.3'}
 BUILT = re.compile(r'/\* cc (.*) \*/\n')
 PRINTS = re.compile(r'/\* prints( on the module| elsewhere)?: (.*?) \*/')
 
-results = []
-
-
-def ok(right, sentence, note=''):
-    results.append(bool(right))
-    for line in note.splitlines() if not right else ():
-        print(f'# {line}')
-    print(f'{"ok" if right else "not ok"} {len(results)} - {sentence}', flush=True)
+DOCUMENT = Document()
+ok = DOCUMENT.ok
 
 
 def expression(words):
@@ -96,7 +93,6 @@ def main():
     examples = {page: [one for one in mdoc.displays(page) if one.section == 'EXAMPLES']
                 for page in pages}
     count = sum(len(ones) for ones in examples.values())
-    print(f'KTAP version 1\n1..{2 * count + 1}')
     without = [page.name for page, ones in examples.items() if not ones]
     ok(pages and not without, 'each page has an example', ' '.join(without))
     built = []
@@ -110,7 +106,7 @@ def main():
         f'{os.path.relpath(path)}\n' for program in built
         for path in (program, program.with_suffix('.module'), program.with_suffix('.elsewhere'))),
         'utf-8')
-    sys.exit(not all(results))
+    sys.exit(DOCUMENT.end(2 * count + 1))
 
 
 if __name__ == '__main__':

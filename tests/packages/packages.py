@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import image
+import tap
 from debian import DebianError
 from kernel import KernelError
 from listing import content, differences, metadata_of, metadata_said
@@ -56,11 +57,7 @@ class Document:
 
     def write(self):
         """The document, with its plan; whether all is well."""
-        print(f'KTAP version 1\n1..{len(self._points)}')
-        for number, (good, sentence, notes) in enumerate(self._points, 1):
-            for note in notes:
-                print(f'# {note}')
-            print(f'{"" if good else "not "}ok {number} - {sentence}')
+        print(tap.write(self._points), end='')
         return all(good for good, _, _ in self._points)
 
 

@@ -25,6 +25,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 LETHECTL = os.path.abspath(sys.argv[1])
 PLANNED = 48
 KILLS = 8
@@ -35,19 +38,8 @@ LARGE = ['--size', '4096']
 ZSWAP = '/sys/module/zswap/parameters/enabled'
 ZRAM = '/sys/class/zram-control/'
 
-results = []
-
-
-def ok(right, sentence, note=''):
-    results.append(bool(right))
-    print(f'{"ok" if right else "not ok"} {len(results)} - {sentence}', flush=True)
-    if not right and note:
-        print(f'# {str(note)[:2000]!r}')
-
-
-def skip(sentence, missing):
-    results.append(True)
-    print(f'ok {len(results)} - {sentence} # SKIP {missing}')
+DOCUMENT = Document()
+ok, skip = DOCUMENT.ok, DOCUMENT.skip
 
 
 def command(args, before=()):
@@ -511,9 +503,7 @@ def test_manual():
 
 def main():
     if os.geteuid():
-        print('KTAP version 1\n1..0 # SKIP root')
-        return 4
-    print(f'KTAP version 1\n1..{PLANNED}')
+        return DOCUMENT.skip_all('root')
     test_verdicts()
     test_swap()
     test_overwritten()
@@ -521,7 +511,7 @@ def main():
     test_control()
     test_kills()
     test_manual()
-    return 0 if all(results) and len(results) == PLANNED else 1
+    return DOCUMENT.end(PLANNED)
 
 
 if __name__ == '__main__':

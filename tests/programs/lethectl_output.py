@@ -20,6 +20,9 @@ import subprocess
 import sys
 import termios
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 LETHECTL = sys.argv[1]
 SYS_MEMFD_SECRET = 447
 PAGE = 4096
@@ -35,19 +38,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items()
 ENVIRONMENT['TERM'] = 'xterm'
 libc = ctypes.CDLL(None, use_errno=True)
 
-results = []
-
-
-def ok(right, sentence, note=''):
-    results.append(bool(right))
-    print(f'{"ok" if right else "not ok"} {len(results)} - {sentence}')
-    if not right and note:
-        print(f'# {str(note)[:2000]!r}')
-
-
-def skip(sentence, missing):
-    results.append(True)
-    print(f'ok {len(results)} - {sentence} # SKIP {missing}')
+DOCUMENT = Document()
+ok, skip = DOCUMENT.ok, DOCUMENT.skip
 
 
 def run(*args, **more):
@@ -343,14 +335,13 @@ def test_manual(document):
 
 
 def main():
-    print(f'KTAP version 1\n1..{PLANNED}')
     test_json()
     test_verdicts()
     test_arrival()
     test_terminal()
     test_holders()
     test_no_proc()
-    return 0 if all(results) and len(results) == PLANNED else 1
+    return DOCUMENT.end(PLANNED)
 
 
 if __name__ == '__main__':

@@ -20,6 +20,9 @@ import serving
 from way import COLUMNS, Failed, Unsearched, Way
 from document import Table  # way has made it known where
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from points import Document  # noqa: E402
+
 NOT_FIT = re.compile(r"no \d+ bytes more for (\S+): (\d+) KiB|fork\(\) fails")
 
 PROGRAMS = {
@@ -67,24 +70,6 @@ def under_run(build, name, use):
     return *more[:2], said, "no", more[3]
 
 
-class Tap:
-    """KTAP, to a file that the tally reads."""
-
-    def __init__(self):
-        self.lines, self.number, self.failed = [], 0, 0
-
-    def ok(self, good, sentence):
-        self.number += 1
-        self.failed += not good
-        self.lines.append(f"{'' if good else 'not '}ok {self.number} - {sentence}")
-
-    def note(self, text):
-        self.lines += ["# " + line for line in text.splitlines()]
-
-    def print(self):
-        print("KTAP version 1", f"1..{self.number}", *self.lines, sep="\n")
-
-
 def total(counts):
     """What is the program's own."""
     return sum(counts.values()) - counts["kernel"]
@@ -94,7 +79,7 @@ def judge(tap, name, plain, run, run_said, fits):
     counts, core = plain[:2]
     if not counts:
         tap.ok(False, f"{name}: works plainly")
-        tap.note(plain[2])
+        tap.say(plain[2])
         return
     tap.ok(total(counts) > 0, f"control: {name}, plainly: {total(counts)} copies are found")
     if core is not None:
@@ -102,13 +87,13 @@ def judge(tap, name, plain, run, run_said, fits):
     if fits == "no":
         line = NOT_FIT.search(run_said)
         tap.ok(bool(line), f"{name} does not fit in 8 MiB, and one line says so")
-        tap.note(run_said.strip().splitlines()[0] if run_said.strip() else "")
+        tap.say(run_said.strip().splitlines()[0] if run_said.strip() else "")
         if not run[0]:
-            tap.note(f"{name}: no more could be had here, so that is all")
+            tap.say(f"{name}: no more could be had here, so that is all")
             return
     if not run[0]:
         tap.ok(False, f"{name}: works under lethectl run")
-        tap.note(run_said)
+        tap.say(run_said)
         return
     # Threads have heaps of their own, and large blocks are mapped each by itself.
     left = [run[0]["heap"] + run[0]["mapped"], counts["heap"] + counts["mapped"]]
@@ -178,7 +163,7 @@ def main():
     for name in ("LD_PRELOAD", "SSH_AUTH_SOCK", "GPG_AGENT_INFO"):
         os.environ.pop(name, None)
     build = os.path.abspath(given.build)
-    tap, rows = Tap(), []
+    tap, rows = Document(), []
     for name in chosen:
         use = PROGRAMS[name]
         plain = measure(build, use, [], False)
@@ -190,11 +175,10 @@ def main():
     if given.check:
         wrong = list(differences(rows, given.check, chosen))
         tap.ok(not wrong, f"{given.check}: what real programs leave is so (make residue-tables)")
-        tap.note("\n".join(wrong))
+        tap.say("\n".join(wrong))
     if given.write:
         Table(given.write, "program").write(in_document(rows))
-    tap.print()
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 if __name__ == "__main__":

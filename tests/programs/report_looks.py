@@ -16,8 +16,11 @@ import tempfile
 import report_samples
 from browser import Browser
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 PLANNED = 71
-RESULTS = {'ok': 0, 'not ok': 0}
+DOCUMENT = Document()
 LOOKS = {'light': (1280, 900, False, ''), 'dark': (1280, 900, True, ''),
          'narrow': (360, 740, False, ''), 'paper': (794, 1123, False, 'print')}
 DOWN, RIGHT, ENTER = '\ue015', '\ue014', '\ue007'
@@ -66,11 +69,7 @@ return [...document.querySelectorAll('#findings tbody code')].map((one) => one.t
 
 
 def result(good, sentence, *why):
-    RESULTS['ok' if good else 'not ok'] += 1
-    if not good:
-        for line in why:
-            print('# %s' % str(line)[:600])
-    print('%s %d - %s' % ('ok' if good else 'not ok', sum(RESULTS.values()), sentence), flush=True)
+    return DOCUMENT.ok(good, sentence, '\n'.join(map(str, why)))
 
 
 def dicts(value):
@@ -295,11 +294,8 @@ def without_scripts(browser, directory):
 
 
 def main():
-    print('KTAP version 1')
     if not shutil.which('chromedriver') or not shutil.which('chromium'):
-        print('1..0 # SKIP no chromium and chromedriver: .ci/deps report-looks')
-        return 0
-    print('1..%d' % PLANNED)
+        return DOCUMENT.skip_all('no chromium and chromedriver: .ci/deps report-looks')
     template = pathlib.Path(sys.argv[1]).read_text(encoding='utf-8')
     pictures = sys.argv[2] if len(sys.argv) > 2 else None
     if pictures:
@@ -313,8 +309,7 @@ def main():
         used(browser, directory)
         much(browser, directory)
         without_scripts(browser, directory)
-    print('# Totals: pass:%d fail:%d skip:0 of %d' % (RESULTS['ok'], RESULTS['not ok'], PLANNED))
-    return RESULTS['not ok'] or sum(RESULTS.values()) != PLANNED
+    return DOCUMENT.end(PLANNED)
 
 
 if __name__ == '__main__':

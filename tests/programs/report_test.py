@@ -11,13 +11,17 @@ import collections
 import hashlib
 import html.parser
 import json
+import os
 import re
 import sys
 
 import report_samples
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 PLANNED = 17
-RESULTS = {'ok': 0, 'not ok': 0}
+DOCUMENT = Document()
 VOID = {'meta', 'input', 'br', 'hr', 'img', 'link'}
 # What would ask for something; what would make HTML or a program of data.
 ASKING = r'\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|Worker|Image|' \
@@ -30,11 +34,7 @@ NAMING = ('src', 'href', 'srcset', 'action', 'formaction', 'data', 'poster', 'pi
 
 
 def result(good, sentence, *why):
-    RESULTS['ok' if good else 'not ok'] += 1
-    if not good:
-        for line in why:
-            print('# %s' % (line,))
-    print('%s %d - %s' % ('ok' if good else 'not ok', sum(RESULTS.values()), sentence), flush=True)
+    return DOCUMENT.ok(good, sentence, '\n'.join(map(str, why)))
 
 
 class Page(html.parser.HTMLParser):
@@ -178,7 +178,6 @@ def names_stay_names(source, page):
 
 
 def main():
-    print('KTAP version 1\n1..%d' % PLANNED)
     with open(sys.argv[1], encoding='utf-8') as file:
         source = file.read()
     page = Page(source)
@@ -198,8 +197,7 @@ def main():
            'its policy lets its own style and script be, by their hashes, and nothing else')
     structure(page, source, css, js)
     names_stay_names(source, page)
-    print('# Totals: pass:%d fail:%d skip:0 of %d' % (RESULTS['ok'], RESULTS['not ok'], PLANNED))
-    return RESULTS['not ok'] or sum(RESULTS.values()) != PLANNED
+    return DOCUMENT.end(PLANNED)
 
 
 if __name__ == '__main__':

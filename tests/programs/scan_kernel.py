@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from scanning import DIRECTORY, Subject, answer, end, key, note, result, scan
+from scanning import DIRECTORY, DOCUMENT, Subject, answer, end, key, note, result, scan
 
 PLANNED = 20
 NOBODY = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
@@ -187,8 +187,7 @@ def without():
 
 def main():
     if os.geteuid() or not os.path.exists('/sys/kernel/btf/vmlinux'):
-        print('KTAP version 1\n1..0 # SKIP only root may look, and by BTF')
-        return 0
+        return DOCUMENT.skip_all('only root may look, and by BTF')
     return end((area, not_stopped, stack, cost, without), PLANNED)
 
 

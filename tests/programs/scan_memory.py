@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from scanning import Subject, answer, command, end, is_refused, key, note, opened, result, scan
+from scanning import DOCUMENT, Subject, answer, command, end, is_refused, key, note, opened, result, scan
 
 PLANNED = 20
 HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
@@ -144,11 +144,11 @@ def huge():
                 status, said = (0, {}) if missing else answer(subject.pid, secret)
                 if not result(status == 1 and said['found'] == 1 and
                               said['findings'][0]['whole'],
-                              'on a huge page it is found, %s' % what, missing):
+                              'on a huge page it is found, %s' % what, missing=missing):
                     note(said)
                 result(missing or scan(subject.pid, key()).returncode == 0,
                        'and nothing else, without one being taken for what is not there',
-                       missing)
+                       missing=missing)
         other_file(secret, before)
     finally:
         if before:
@@ -168,7 +168,7 @@ def faults():
                 status, said = 3, {}
             result(status == 1 and said['found_whole'] == 1,
                    'with userfaultfd, pages that are not there are not waited for, %s' % what,
-                   missing)
+                   missing=missing)
 
 
 def edge():
@@ -229,8 +229,7 @@ def ends():
 
 def main():
     if os.geteuid():
-        print('KTAP version 1\n1..0 # SKIP only root has swap and huge pages')
-        return 0
+        return DOCUMENT.skip_all('only root has swap and huge pages')
     return end((many, swapped, huge, faults, edge, tracer, ends), PLANNED)
 
 

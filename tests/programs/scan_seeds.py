@@ -17,6 +17,9 @@ import tempfile
 
 import scan_forms
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 LETHECTL, TARGET = sys.argv[1], os.path.join(sys.argv[2], 'scan_target')
 SEED = int(os.environ.get('SEED') or int.from_bytes(os.urandom(4), 'big'))
 RANDOM = random.Random(SEED)
@@ -232,13 +235,8 @@ def compare(seeds, findings):
     return missed, findings
 
 
-RESULTS = [0, 0]
-
-
-def ok(good, sentence):
-    RESULTS[0] += 1
-    RESULTS[1] += not good
-    print('%s %d - %s' % ('ok' if good else 'not ok', RESULTS[0], sentence), flush=True)
+DOCUMENT = Document()
+ok, note = DOCUMENT.ok, DOCUMENT.say
 
 
 def key(length):
@@ -309,8 +307,7 @@ def main():
     if len(sys.argv) > 3:
         write(all_of, sys.argv[3])
         return 0
-    print('KTAP version 1\n1..%d' % (2 + 2 * len(all_of)))
-    print('# SEED=%d' % SEED)
+    note('SEED=%d' % SEED)
     total = found = 0
     for maker in all_of:
         process = maker.run()
@@ -324,11 +321,11 @@ def main():
         kernel = [f for f in answer['findings'] if f['in'] == 'kernel']
         missed, more = compare(maker.seeds, (f for f in answer['findings'] if f not in kernel))
         for finding in kernel:
-            print('# left by a call: %s, %d bytes' % (finding['place'], finding['run']))
+            note('left by a call: %s, %d bytes' % (finding['place'], finding['run']))
         for seed in missed:
-            print('# missed: %s' % seed)
+            note('missed: %s' % seed)
         for finding in more:
-            print('# none of ours: %s' % finding)
+            note('none of ours: %s' % finding)
         total += len(maker.seeds)
         found += len(maker.seeds) - len(missed)
         ok(status == 1 and not missed and not more,
@@ -337,15 +334,13 @@ def main():
         ok(other == 0 and not nothing['findings'],
            'and none of a secret that is not there')
         if other:
-            print('# %d: %s' % (other, {name: nothing.get(name) for name in (
+            note('%d: %s' % (other, {name: nothing.get(name) for name in (
                 'error', 'notes', 'findings', 'unreadable')}))
     ok(total == 500 and found == 500, '500 copies in 500 kinds of places and forms: %d found' % found)
     kinds = {(s.form, len(s.data), s.where, s.address and s.address % 4) for m in all_of
              for s in m.seeds}
     ok(len(kinds) > 400, 'they are of %d kinds' % len(kinds))
-    print('# Totals: pass:%d fail:%d skip:0 of %d' % (RESULTS[0] - RESULTS[1], RESULTS[1],
-                                                      RESULTS[0]))
-    return RESULTS[1] > 0
+    return DOCUMENT.end(2 + 2 * len(all_of))
 
 
 sys.exit(main())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What the tests of `lethectl scan` have in common: processes to be searched, the verb
-# itself, and KTAP.
+# itself, and one document.
 import contextlib
 import json
 import os
@@ -12,22 +12,13 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 LETHECTL, DIRECTORY = sys.argv[1], sys.argv[2]
 SUBJECT = os.path.join(DIRECTORY, 'scan_subject')
-RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
-
-
-def result(good, sentence, missing=None):
-    number = sum(RESULTS.values()) + 1
-    RESULTS['skip' if missing else 'ok' if good else 'not ok'] += 1
-    print('%s %d - %s%s' % ('ok' if good or missing else 'not ok', number, sentence,
-                            ' # SKIP ' + missing if missing else ''), flush=True)
-    return good
-
-
-def note(text):
-    for line in str(text).splitlines():
-        print('# ' + line, flush=True)
+DOCUMENT = Document()
+result, note = DOCUMENT.ok, DOCUMENT.say
 
 
 def key():
@@ -124,10 +115,7 @@ def is_refused(run, *words):
 
 
 def end(parts, planned):
-    """All parts, between the plan and the totals. The exit status."""
-    print('KTAP version 1\n1..%d' % planned)
+    """All parts, and the plan. The exit status."""
     for part in parts:
         part()
-    print('# Totals: pass:%d fail:%d skip:%d of %d' % (
-        RESULTS['ok'], RESULTS['not ok'], RESULTS['skip'], planned))
-    return RESULTS['not ok'] or sum(RESULTS.values()) != planned
+    return DOCUMENT.end(planned)

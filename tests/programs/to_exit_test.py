@@ -11,18 +11,15 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../residue"))
-from searcher import count, fresh
+for beside in ("..", "../residue"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), beside))
+from points import Document  # noqa: E402
+from searcher import count, fresh  # noqa: E402
 
 LETHECTL, TO_EXIT = sys.argv[1:]
 PLANNED = 10
-NUMBER = {"ok": 0, "not ok": 0}
-
-
-def result(good, sentence):
-    """One line."""
-    NUMBER["ok" if good else "not ok"] += 1
-    print(f'{"ok" if good else "not ok"} {sum(NUMBER.values())} - {sentence}', flush=True)
+DOCUMENT = Document()
+result = DOCUMENT.ok
 
 
 class Held:
@@ -74,7 +71,6 @@ def child_of(process):
 
 def main():
     """All."""
-    print(f"KTAP version 1\n1..{PLANNED}")
     secret = fresh()
     held = Held("python3", "-c", "import os; a = bytes.fromhex('%s'); os._exit(7)" % secret.hex())
     found = [count(LETHECTL, held.pid, [secret])[0] for _ in range(3)]
@@ -102,7 +98,7 @@ def main():
         pid = child_of(process)
         process.kill()
     result(ends(pid), "nor goes on")
-    return 1 if NUMBER["not ok"] else 0
+    return DOCUMENT.end(PLANNED)
 
 
 if __name__ == "__main__":

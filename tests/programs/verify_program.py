@@ -156,19 +156,20 @@ def unprivileged():
         checks = {check['name']: check['status'] for check in said['checks']}
         if not result(answer.returncode == 1 and checks.get(SECTION) == 'failed' and
                       checks.get(SWAP) == 'not asked' and 'CAP_BPF' in str(said['checks']),
-                      'who is not root has all but the probes', missing):
+                      'who is not root has all but the probes', missing=missing):
             note(answer.stderr.decode())
         answer = subprocess.run(
             ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
              os.path.join(directory, 'bin/lethectl'), 'verify', '--', 'su', '--version'],
             capture_output=True, check=False)
         result(answer.returncode == 0 and b'su is set-user-ID' in answer.stderr,
-               'and a set-user-ID program, without that: it is said', missing)
+               'and a set-user-ID program, without that: it is said', missing=missing)
         answer = subprocess.run(
             ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',
              os.path.join(directory, 'bin/lethectl'), 'verify', '--probes', '--', 'true'],
             capture_output=True, check=False)
-        result(answer.returncode == 2, 'who demands the probes has no verdict without', missing)
+        result(answer.returncode == 2, 'who demands the probes has no verdict without',
+               missing=missing)
 
 
 def outlived():

@@ -84,7 +84,7 @@ def core():
         said.is_(said.json['exit'] == {'signal': 6, 'core': True} and
                  said.checks[CORE] == said.checks[EXIT] == 'failed',
                  'and likewise what the kernel would have dumped', missing)
-        result(not os.listdir(directory), 'the core is deleted', missing)
+        result(not os.listdir(directory), 'the core is deleted', missing=missing)
         said = Said('crash_clean', options=('--core', '--keep-core'), cwd=directory)
         said.is_(said.status == 2 and said.checks[CORE] == 'passed' and
                  said.checks[END] == 'unknown' and len(os.listdir(directory)) == 1,
@@ -256,7 +256,8 @@ def probed():
         good = checks[ACCESS] == judged and bool(events) == stolen and \
             read == (judged == 'failed')
         if not result(good, '%s reads secret pages of %s meanwhile: %s'
-                      % ('somebody' if stolen else 'nobody', backend, judged), missing):
+                      % ('somebody' if stolen else 'nobody', backend, judged),
+                      missing=missing):
             note((read, checks, events, answer['notes']))
 
 

@@ -8,9 +8,13 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from points import Document  # noqa: E402
+
 LETHECTL, BUILD = (os.path.realpath(argument) for argument in sys.argv[1:])
 SUBJECT = os.path.join(BUILD, 'tests/programs/verify_subject')
-RESULTS = {'ok': 0, 'not ok': 0, 'skip': 0}
+DOCUMENT = Document()
+result, note = DOCUMENT.ok, DOCUMENT.say
 
 SECTION, MARK, EXIT, CORE, DUMPED, SWAP, ACCESS, LEAVING, END = (
     'no copy is left at the end of a section', 'no copy is there at a mark',
@@ -18,19 +22,6 @@ SECTION, MARK, EXIT, CORE, DUMPED, SWAP, ACCESS, LEAVING, END = (
     'no secret page is dumped', 'no secret page goes to swap',
     'nobody gets at a secret page', 'what is handed to the kernel is seen',
     'the program ends well')
-
-
-def result(good, sentence, missing=None):
-    number = sum(RESULTS.values()) + 1
-    RESULTS['skip' if missing else 'ok' if good else 'not ok'] += 1
-    print('%s %d - %s%s' % ('ok' if good or missing else 'not ok', number, sentence,
-                            ' # SKIP ' + missing if missing else ''), flush=True)
-    return good
-
-
-def note(text):
-    for line in str(text).splitlines():
-        print('# ' + line, flush=True)
 
 
 def key(size=32):
@@ -87,7 +78,7 @@ class Said:
         return any(words in text for text in self.json.get('notes', []))
 
     def is_(self, good, sentence, missing=None):
-        if not result(good, sentence, missing) and not missing:
+        if not result(good, sentence, missing=missing) and not missing:
             note('exit status %d' % self.status)
             note(self.run.stderr.decode(errors='replace')[-2000:])
             note(json.dumps({name: self.json.get(name)
@@ -96,8 +87,6 @@ class Said:
 
 def end(planned, *parts):
     """Goes through them. The exit status."""
-    print('KTAP version 1\n1..%d' % planned, flush=True)
     for part in parts:
         part()
-    print('# Totals: pass:%(ok)d fail:%(not ok)d skip:%(skip)d' % RESULTS)
-    return bool(RESULTS['not ok'] or sum(RESULTS.values()) != planned)
+    return DOCUMENT.end(planned)

@@ -17,7 +17,7 @@ import time
 import metrics
 from double import (CLEAN, ME, SEEN, UNKNOWN, VIOLATION, Double, leaving, names_of,
                     scratch_directory, swap)
-from watching import Ktap, Watch, held, is_there, still_there
+from watching import Document, Watch, held, is_there, still_there
 
 TOTAL = r"0 of 48,211 pages that left were secret"
 
@@ -250,7 +250,7 @@ def test_leaves(tap, double):
 
 
 def main():
-    tap = Ktap()
+    tap = Document()
     with scratch_directory() as scratch:
         double = Double(os.path.abspath(sys.argv[1]), scratch)
         # So that nobody may be who runs it, too.
@@ -264,8 +264,8 @@ def main():
         test_usage(tap, double)
         test_rights(tap, double)
         test_leaves(tap, double)
-    tap.end()
+    return tap.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

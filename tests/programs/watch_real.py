@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from watching import Ktap, Watch, held, is_there, still_there
+from watching import Document, Watch, held, is_there, still_there
 
 CLEAN, VIOLATION, UNKNOWN = range(3)
 RATE, SECONDS = 100000, 3
@@ -269,7 +269,7 @@ def test_hooks(tap, real):
 
 def main():
     os.environ["LC_ALL"] = "C"
-    tap = Ktap()
+    tap = Document()
     with tempfile.TemporaryDirectory(dir=sys.argv[3]) as scratch:
         real = Real(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), scratch)
         test_hooks(tap, real)
@@ -278,8 +278,8 @@ def main():
         test_swap(tap, real)
         test_access(tap, real)
         test_flood(tap, real)
-    tap.end()
+    return tap.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

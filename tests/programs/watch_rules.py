@@ -19,7 +19,7 @@ import metrics
 from double import (ATTACH, BPF, CLEAN, CORE, ME, PERF, PIN, PROC_MEM, PROCESS_VM, PTRACE, SEEN,
                     UNKNOWN, VIOLATION, Double, access, leaving, names_of, scratch_directory,
                     swap)
-from watching import Ktap
+from watching import Document
 
 # sentence, what is told, the status, what is in its output
 RULES = [
@@ -331,7 +331,7 @@ def test_full_disk(tap, double):
 def main():
     lethectl = os.path.abspath(sys.argv[1])
     promtool = sys.argv[2] if len(sys.argv) > 2 and sys.argv[2] else shutil.which("promtool")
-    tap = Ktap()
+    tap = Document()
     with scratch_directory() as scratch:
         double = Double(lethectl, scratch)
         test_rules(tap, double)
@@ -340,8 +340,8 @@ def main():
         test_json(tap, double)
         test_metrics(tap, double, promtool)
         test_full_disk(tap, double)
-    tap.end()
+    return tap.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

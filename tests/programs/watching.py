@@ -2,7 +2,7 @@
 #
 # lethectl watch, run and looked at: on a pipe or a terminal, with what it says, how it
 # ends, and what it leaves. Judges nothing.
-"""Runs lethectl watch, with KTAP for who judges."""
+"""Runs lethectl watch."""
 
 import fcntl
 import json
@@ -17,32 +17,10 @@ import termios
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from points import Document  # noqa: E402,F401
+
 PATIENCE = 60
-
-
-class Ktap:
-    """Results, one a call; the plan comes last, when it is known."""
-
-    def __init__(self):
-        self.number = self.failed = 0
-        print("KTAP version 1", flush=True)
-
-    def ok(self, good, sentence, said=""):
-        self.number += 1
-        if not good:
-            self.failed += 1
-            for line in str(said).splitlines()[-30:]:
-                print("# " + line.encode("ascii", "backslashreplace").decode())
-        print(f"{'ok' if good else 'not ok'} {self.number} - {sentence}", flush=True)
-        return good
-
-    def skip(self, sentence, why):
-        self.number += 1
-        print(f"ok {self.number} - {sentence} # SKIP {why}", flush=True)
-
-    def end(self):
-        print(f"1..{self.number}")
-        sys.exit(self.failed > 0)
 
 
 def _as_a_shell_does():

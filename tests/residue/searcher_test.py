@@ -13,7 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from searcher import Look, Maps, Unsearched, count, fresh, understood
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from points import Document  # noqa: E402
+from searcher import Look, Maps, Unsearched, count, fresh, understood  # noqa: E402
 
 BUILD = Path(os.environ.get("O", "build"))
 LETHECTL = BUILD / "bin/lethectl"
@@ -22,13 +24,8 @@ GOOD = {"notes": [], "findings": [], "unreadable": [], "protected": [], "found":
         "searched_bytes": 4096, "searched_register_bytes": 2584}
 FINDING = {"in": "memory", "address": 0x1000, "run": 32, "mapping": "[heap]", "place": "[heap]"}
 PLANNED = 18
-NUMBER = {"ok": 0, "not ok": 0}
-
-
-def result(good, sentence):
-    """One line."""
-    NUMBER["ok" if good else "not ok"] += 1
-    print(f'{"ok" if good else "not ok"} {sum(NUMBER.values())} - {sentence}')
+DOCUMENT = Document()
+result = DOCUMENT.ok
 
 
 def refuses(function, *arguments):
@@ -37,7 +34,7 @@ def refuses(function, *arguments):
         answer = function(*arguments)
     except Unsearched:
         return True
-    print(f"# {answer}")
+    DOCUMENT.say(answer)
     return False
 
 
@@ -112,11 +109,10 @@ def processes():
 
 def main():
     """All."""
-    print(f"KTAP version 1\n1..{PLANNED}")
     answers()
     places()
     processes()
-    return 1 if NUMBER["not ok"] else 0
+    return DOCUMENT.end(PLANNED)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from pathlib import Path
 from measure import BUILD, PEERS, Measured, Unsearched
 from document import NotThere, Table  # measure has made it known where
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from points import Document  # noqa: E402
+
 FIRST = 'the code leaves'
 BY_TITLE = {title: peer for peer, title, _ in PEERS}
 
@@ -97,33 +100,25 @@ def unasked(table, row):
     return table.missing['lethe']
 
 
-def result(number, sentence, wrong, skipped=None):
-    """One KTAP result; True if it is good."""
-    for line in wrong:
-        print(f'# {line}')
-    print(f'{"not " if wrong else ""}ok {number} - {sentence}'
-          + (f' # SKIP {skipped}' if skipped and not wrong else ''))
-    return not wrong
-
-
 def check(table, documents):
     """Prints KTAP; True if all is well."""
-    print('KTAP version 1')
-    print(f'1..{len(table.rows) + len(documents)}')
+    document = Document()
     for peer, why in table.missing.items():
         if why:
-            print(f'# {peer} was not measured: {why}')
+            document.say(f'{peer} was not measured: {why}')
     for peer in table.missing:
         if table.other_go(peer):
-            print(f'# {peer} is of another version here, and was not asked')
-    good = [result(number, f'{title}: nothing done leaves copies, Lethe none',
-                   [] if unasked(table, row) else list(faults(table, row, where)),
-                   unasked(table, row))
-            for number, (row, where, title) in enumerate(table.rows, 1)]
-    good += [result(number, f'{document}: where peers leave residue is so (table.py --write)',
-                    list(differences(table, document)))
-             for number, document in enumerate(documents, len(table.rows) + 1)]
-    return all(good)
+            document.say(f'{peer} is of another version here, and was not asked')
+    for row, where, title in table.rows:
+        missing = unasked(table, row)
+        wrong = [] if missing else list(faults(table, row, where))
+        document.ok(not wrong, f'{title}: nothing done leaves copies, Lethe none',
+                    '\n'.join(wrong), missing)
+    for path in documents:
+        wrong = list(differences(table, path))
+        document.ok(not wrong, f'{path}: where peers leave residue is so (table.py --write)',
+                    '\n'.join(wrong))
+    return document.end() == 0
 
 
 def show(table):
