@@ -61,16 +61,19 @@ $(O)/tap/signing.tap: $(O)/tap/dkms-$(SIGNED_ON).tap $(call kmod-ko,$(SIGNED_ON)
 	$(Q)O=$(O) python3 -B tests/install/signing.py $(SIGNED_ON) $(call kmod-ko,$(SIGNED_ON)) \
 		$(INSTALL_TEST_O)/$(SIGNED_ON) >$@ || grep '^not ok\|^# ' $@ || true
 
-# Debian 12's own kernel is the first of the table.
-UNITS_ON := $(filter $(firstword $(KERNELS)),$(DKMS_KERNELS))
-$(O)/tap/units.tap: $(O)/tap/dkms-$(UNITS_ON).tap tests/install/units.py \
-		$(wildcard tests/packages/*.py) $(INSTALL_TEST_O)/use .FORCE
-	$(call say,TEST,units of systemd)
-	$(Q)O=$(O) python3 -B tests/install/units.py $(MAKE) $(INSTALL_TEST_O)/use \
-		$(INSTALL_TEST_O)/$(UNITS_ON) >$@ || grep '^not ok\|^# ' $@ || true
+# Debian 12's own kernel is the first of the table, and of Debian 13's the newest is in it.
+UNITS_ON_bookworm := $(filter $(firstword $(KERNELS)),$(DKMS_KERNELS))
+UNITS_ON_trixie := $(filter $(lastword $(filter-out %-plain,$(KERNELS))),$(DKMS_KERNELS))
 
 # On a clean machine, so with those of make test-packages.
-UNITS_TAP := $(if $(UNITS_ON),$(O)/tap/units.tap)
+UNITS_TAP := $(foreach r,bookworm trixie,$(if $(UNITS_ON_$(r)),$(O)/tap/units-$(r).tap))
+$(foreach r,bookworm trixie,$(eval $(O)/tap/units-$(r).tap: $(O)/tap/dkms-$(UNITS_ON_$(r)).tap))
+$(UNITS_TAP): $(O)/tap/units-%.tap: tests/install/units.py $(wildcard tests/packages/*.py) \
+		$(INSTALL_TEST_O)/use .FORCE
+	$(call say,TEST,units of systemd on Debian $*)
+	$(Q)O=$(O) python3 -B tests/install/units.py $(MAKE) $(INSTALL_TEST_O)/use $* \
+		$(INSTALL_TEST_O)/$(UNITS_ON_$*) >$@ || grep '^not ok\|^# ' $@ || true
+
 INSTALL_TAP += $(DKMS_KERNELS:%=$(O)/tap/dkms-%.tap) $(if $(SIGNED_ON),$(O)/tap/signing.tap)
 
 -include $(addprefix $(INSTALL_TEST_O)/,use.d signalled.d denied.d)

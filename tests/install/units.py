@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What systemd's units deny to a program that has sections, and what the remedies of
-user/packaging/README.md and its drop-in make of that: on Debian 12, booted in the virtual
+user/packaging/README.md and its drop-in make of that: on a Debian, booted in the virtual
 machine, the module loaded by the files that `make install-module` puts. KTAP on stdout.
 
-    units.py MAKE PROGRAM DIRECTORY
+    units.py MAKE PROGRAM RELEASE DIRECTORY
 
 PROGRAM is static and says what a section is on; DIRECTORY is where dkms.py left what it
-made of the module for that kernel.
+made of the module for the kernel of that name, which the release has.
 """
 import os
 import shutil
@@ -20,7 +20,7 @@ from kmod_root import BUILD, say, tap
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'packages'))
 import image  # noqa: E402
 
-MAKE, PROGRAM, DIRECTORY = sys.argv[1:]
+MAKE, PROGRAM, RELEASE, DIRECTORY = *sys.argv[1:4], Path(sys.argv[4])
 KMOD, SECRET, LOCKED = 'kmod stack 2 block 2', 'memfd_secret stack 2 block 2', 'mlock stack 1 block 1'
 DROPIN = Path('user/packaging/lethe.conf')
 
@@ -90,10 +90,10 @@ def furnish(root):
     options = root / 'etc/modprobe.d/lethe.conf'
     options.write_text(options.read_text('utf-8').replace('#options lethe hibernate=wipe',
                                                           'options lethe hibernate=veto'), 'utf-8')
-    kernel = image.kernels(root)[0]
+    kernel = next(name for name in image.kernels(root) if name.startswith(f'{DIRECTORY.name}.'))
     place = root / 'lib/modules' / kernel / 'updates/dkms'
     place.mkdir(parents=True)
-    shutil.copy(Path(DIRECTORY, 'lethe.ko'), place)
+    shutil.copy(DIRECTORY / 'lethe.ko', place)
     image.enter(root, ['depmod', kernel])
     shutil.copy(PROGRAM, root / 'usr/local/bin/use')
     unit = root / 'etc/systemd/system/guarded.service'
@@ -113,7 +113,7 @@ def main():
     def point(good, sentence, said):
         points.append((bool(good), sentence, [] if good else said.splitlines()[-20:]))
 
-    with image.fresh('bookworm', BUILD, say) as root:
+    with image.fresh(RELEASE, BUILD, say) as root:
         kernel = furnish(root)
         done = image.boot(root, kernel, script(), timeout=900,
                           parameters=['secretmem.enable=1'])
