@@ -65,15 +65,13 @@ static void check_backend(const struct machine *machine, struct finding *finding
 /* Does the kernel refuse a module whose key it does not know? */
 static bool wants_signatures(const struct machine *machine)
 {
-	char text[128], chosen[32];
+	char mode[32], enforced[8];
 
-	if (file_read(text, sizeof(text), machine->root,
-		      "/sys/kernel/security/lockdown") > 0 &&
-	    file_chosen(text, chosen, sizeof(chosen)) && strcmp(chosen, "none"))
+	if (machine_lockdown(machine, mode, sizeof(mode)) >= 0 && strcmp(mode, "none"))
 		return true;
-	return file_read(text, sizeof(text), machine->root,
+	return file_read(enforced, sizeof(enforced), machine->root,
 			 "/sys/module/module/parameters/sig_enforce") > 0 &&
-	       text[0] == 'Y';
+	       enforced[0] == 'Y';
 }
 
 static void check_module(const struct machine *machine, struct finding *finding)

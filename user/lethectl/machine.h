@@ -72,6 +72,9 @@ size_t machine_look(const struct machine *machine, struct finding *findings);
 void find(struct finding *finding, enum severity severity, const char *mend,
 	  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* How the kernel is locked down ("none", ...) to @mode: as file_read(), or -EINVAL. */
+int machine_lockdown(const struct machine *machine, char *mode, size_t room);
+
 /* The checks of other files than machine.c. */
 void check_swap(const struct machine *machine, struct finding *finding);
 void check_zswap(const struct machine *machine, struct finding *finding);

@@ -11,23 +11,31 @@
 #include "files.h"
 #include "machine.h"
 
+int machine_lockdown(const struct machine *machine, char *mode, size_t room)
+{
+	char text[128];
+	int n = file_read(text, sizeof(text), machine->root,
+			  "/sys/kernel/security/lockdown");
+
+	return n < 0 || file_chosen(text, mode, room) ? n : -EINVAL;
+}
+
 void check_lockdown(const struct machine *machine, struct finding *finding)
 {
 	static const char mend[] =
 		"boot with lockdown=integrity (lethe.ko then has to be signed)";
-	char text[128], mode[32];
-	int n;
+	char mode[32];
+	int n = machine_lockdown(machine, mode, sizeof(mode));
 
-	n = file_read(text, sizeof(text), machine->root, "/sys/kernel/security/lockdown");
 	if (n == -ENOENT && file_there(machine->root, "/sys/kernel/security/lsm"))
 		find(finding, LACKS, "a kernel with CONFIG_SECURITY_LOCKDOWN_LSM",
 		     "this kernel has no lockdown: root can change it, and so read all memory");
 	else if (n == -ENOENT)
 		find(finding, UNSEEN, "mount -t securityfs none /sys/kernel/security",
 		     "whether the kernel is locked down: no securityfs is mounted");
-	else if (n < 0 || !file_chosen(text, mode, sizeof(mode)))
+	else if (n < 0)
 		find(finding, UNSEEN, NULL, "whether the kernel is locked down: %s",
-		     n < 0 ? strerror(-n) : "its file says nothing");
+		     n == -EINVAL ? "its file says nothing" : strerror(-n));
 	else if (!strcmp(mode, "none"))
 		find(finding, LACKS, mend,
 		     "the kernel is not locked down: root can change it, and so read all memory");
