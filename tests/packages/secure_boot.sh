@@ -29,11 +29,12 @@ unsigned() {
 }
 again() { insmod /tmp/lethe.ko && loaded; }
 no_hibernation() { says '\[disabled\]' cat /sys/power/disk; }
+# None left out: where something is refused altogether, a way is not tried.
 attacked() {
 	LETHE_BACKEND=kmod /root/attacks >/tmp/attacks
 	local status=$?
 	cat /tmp/attacks
-	[ $status = 0 ] && grep -q '^ok .*root, .*pages' /tmp/attacks
+	[ $status = 0 ] && grep -q '^ok .*root, .*pages' /tmp/attacks && ! grep -q SKIP /tmp/attacks
 }
 watched() { says '^clean (time is up)$' lethectl watch --seconds 2; }
 not_watched() {
