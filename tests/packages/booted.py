@@ -151,17 +151,17 @@ def boot(root, kernel, script, timeout=300, memory=1024, size='6G', parameters=(
     directory = root.parent.resolve()
     disk = directory / 'disk'
     vmlinux = directory / f'vmlinux-{kernel}'
-    if not vmlinux.exists():
+    if not firmware and not vmlinux.exists():
         vmlinux.write_bytes(extract_vmlinux((root / 'boot' / f'vmlinuz-{kernel}').read_bytes()))
+    parameters = [*PARAMETERS, *parameters]
     allowed = klog.read_allowed(klog.ALLOW_FILE.read_text('utf-8'))
     booted = Booted(_disk=disk)
     for _ in range(BOOTS):
         make_disk(root, disk, script, size)
         setup = Setup(vmlinux, root / 'boot' / f'initrd.img-{kernel}', directory,
                       Path('ramsearch'), memory=memory,
-                      parameters=[*PARAMETERS, *parameters], drives=[disk],
-                      switches_off=True, firmware=firmware.words(
-                          root, kernel, [*PARAMETERS, *parameters]) if firmware else [])
+                      parameters=parameters, drives=[disk], switches_off=True,
+                      firmware=firmware.words(root, kernel, parameters) if firmware else [])
         _run(setup, timeout, booted)
         # Lost by no fault of what runs in it: see machine.py and klog.py.
         if not booted.lost or 'Run /init as init process' in booted.console and \

@@ -6,6 +6,11 @@
 # after the boot has come to its end, and loads nothing.
 
 gone() { ! loaded && [ ! -e /dev/lethe ]; }
+device() {
+	ls -l /dev/lethe
+	[ "$(stat -c '%F %a' /dev/lethe)" = 'character special file 666' ] &&
+		udevadm info --query=property /dev/lethe | grep '^TAGS=.*:systemd:'
+}
 pages() {
 	local page name
 	for page in $(dpkg -L liblethe-dev lethe-tools lethe-dkms | grep '/man[0-9]/'); do

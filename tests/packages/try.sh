@@ -19,11 +19,6 @@ try() {
 }
 as_user() { runuser -u user -- "$@"; }
 loaded() { grep -q '^lethe ' /proc/modules; }
-device() {
-	ls -l /dev/lethe
-	[ "$(stat -c '%F %a' /dev/lethe)" = 'character special file 666' ] &&
-		udevadm info --query=property /dev/lethe | grep '^TAGS=.*:systemd:'
-}
 # says WORD COMMAND...
 says() {
 	local word=$1

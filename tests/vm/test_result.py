@@ -304,5 +304,4 @@ if __name__ == '__main__':
         *map(golden_test, sorted(GOLDEN.glob('*.log'))), every_pattern, allowed,
         reasons, lost_log, evidence, evidence_limit, last_lines, stale_int3,
         other_oops, emulator, counts, broken_documents, passes, each_alone,
-        lost, statuses, module, events, direct_map,
-        attribution]))
+        lost, statuses, module, events, direct_map, attribution]))
