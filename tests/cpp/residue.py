@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "residue"))
+for beside in ("..", "../residue"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), beside))
 import searcher  # noqa: E402
+from points import Document  # noqa: E402
 
 BACKENDS = ("memfd_secret", "mlock")
 # Its stages.
@@ -97,22 +99,6 @@ def stages(lethectl, program, words, backend, preload=None):
     return found if status == 0 else None
 
 
-class Tap:
-    """Results, counted."""
-
-    def __init__(self, planned):
-        self.run = self.failed = 0
-        print(f"TAP version 13\n1..{planned}")
-
-    def ok(self, good, sentence, told=""):
-        """One."""
-        self.run += 1
-        if not good:
-            self.failed += 1
-            print(f"# {told}")
-        print(f"{'ok' if good else 'not ok'} {self.run} - {sentence}", flush=True)
-
-
 def ordinary(counts, registers=True):
     """Of what was found, all that is not on secret pages."""
     return sum(n for kind, n in counts.items()
@@ -133,7 +119,7 @@ def is_clean(found, row, backend):
 
 
 def main(lethectl, program, malloc):
-    tap = Tap(len(BACKENDS) * (2 * len(ROWS) + 3))
+    tap = Document()
     for backend in BACKENDS:
         for row in ROWS:
             plainly = stages(lethectl, program, [row.thing, "std", str(row.length)], backend)
@@ -156,8 +142,7 @@ def main(lethectl, program, malloc):
         row = Row("exception", 40, "")
         tap.ok(is_clean(redirected, row, backend),
                f"{backend}: with liblethe-malloc it is on secret pages alone", redirected)
-    print(f"# {tap.run - tap.failed} passed, {tap.failed} failed")
-    return 1 if tap.failed else 0
+    return tap.end(len(BACKENDS) * (2 * len(ROWS) + 3))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../programs"))
-from programs import Tap  # pylint: disable=C0413
+sys.path.insert(0, os.path.join(HERE, ".."))
+from points import Document  # noqa: E402  pylint: disable=C0413
 
 BUILD = os.path.abspath(sys.argv[1])
 EXAMPLES = os.path.join(HERE, "../../user/examples")
@@ -62,17 +62,17 @@ def named(cell):
 def peer(tap, title, rows, wanted, there):
     """A table of a peer that is installed."""
     old = {call for row in rows for call in named(row[0])}
-    tap.ok(old and old <= there, f"{title}: each of {len(old)} old calls is in its header")
-    tap.note(" ".join(sorted(old - there)))
-    tap.ok(wanted and wanted <= old, f"{title}: none of {len(wanted)} is left out")
-    tap.note(" ".join(sorted(wanted - old)))
+    tap.ok(old and old <= there, f"{title}: each of {len(old)} old calls is in its header",
+           " ".join(sorted(old - there)))
+    tap.ok(wanted and wanted <= old, f"{title}: none of {len(wanted)} is left out",
+           " ".join(sorted(wanted - old)))
 
 
 def new_calls(tap, title, rows, lethe):
     """Each new call is one; or there is none, and it is said what to do."""
     new = {call for row in rows for call in named(row[1])}
-    tap.ok(new and new <= lethe, f"{title}: each of {len(new)} new calls is in lethe.h")
-    tap.note(" ".join(sorted(new - lethe)))
+    tap.ok(new and new <= lethe, f"{title}: each of {len(new)} new calls is in lethe.h",
+           " ".join(sorted(new - lethe)))
     tap.ok(all(len(row) == 3 and (named(row[1]) or row[1] == "none") for row in rows),
            f"{title}: each row has a new call, or says that there is none")
 
@@ -90,9 +90,7 @@ def claims(tap, rows):
     deeds = tried()
     tap.ok(len(deeds) == len(rows), f"of {len(rows)} deeds {len(deeds)} are tried")
     for row in deeds:
-        tap.ok(row in rows, f"as the notes say: {row[0]}")
-        if row not in rows:
-            tap.note(f"tried: {row}")
+        tap.ok(row in rows, f"as the notes say: {row[0]}", f"tried: {row}")
     sentences = tried("sentences")
     tap.ok(len(sentences) == 12, f"{len(sentences)} sentences are tried")
     for sentence, so in sentences:
@@ -132,19 +130,17 @@ def programs(tap, scratch):
             done = subprocess.run([after], input=key, capture_output=True, check=False,
                                   env={**os.environ, "LETHE_BACKEND": backend})
             tap.ok(not done.returncode and done.stdout == said,
-                   f"{name}: on {backend} the program after seals the same")
-            tap.note(done.stderr.decode())
+                   f"{name}: on {backend} the program after seals the same", done.stderr.decode())
     for backend in BACKENDS:
         done = subprocess.run([built(scratch, "porting_memguard_after")], capture_output=True,
                               check=False, env={**os.environ, "LETHE_BACKEND": backend})
         tap.ok(not done.returncode and done.stdout == b"not guessed\n",
-               f"memguard: on {backend} the program after does what it says")
-        tap.note(done.stderr.decode())
+               f"memguard: on {backend} the program after does what it says", done.stderr.decode())
 
 
 def main():
     os.environ.pop("LETHE_BACKEND", None)
-    tap, there = Tap(), tables()
+    tap, there = Document(), tables()
     with open(LETHE) as header:
         lethe = set(re.findall(r"\b(lethe_\w+)\(|\b(LETHE_\w+)", header.read()))
     lethe = {name for pair in lethe for name in pair if name}
@@ -158,8 +154,7 @@ def main():
     claims(tap, there["The same, done to each"])
     with tempfile.TemporaryDirectory(prefix="lethe-porting-") as scratch:
         programs(tap, scratch)
-    tap.print()
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 if __name__ == "__main__":

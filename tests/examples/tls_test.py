@@ -20,8 +20,7 @@ import time
 
 from tls_client import Clients, answer_of, facts
 from tls_server import LEVELS, Keys, Server
-from using import BACKEND, soon
-from programs import Tap
+from using import BACKEND, Document, soon
 from way import whole
 
 ECDHE = "ECDHE-%s-AES256-GCM-SHA384"
@@ -61,9 +60,7 @@ class Run:
         """Said of the server itself, not of its control."""
         if self.server.hollow:
             return
-        self.tap.ok(condition, f"{BACKEND}: {sentence}")
-        if not condition:
-            self.tap.note(f"{sentence}: {note}\n{self.server.words()}")
+        self.tap.ok(condition, f"{BACKEND}: {sentence}", f"{note}\n{self.server.words()}")
 
     def rest(self):
         inside = self.look("waiting, before any connection", self.server.keys.secrets)
@@ -164,7 +161,7 @@ def control(tap, keys, scratch, moments):
     hollow = life(tap, keys, scratch, True)
     for moment, outside in hollow.items():
         if moment in moments:
-            tap.note(f"{moment}: {outside} without protection, {moments[moment]} with")
+            tap.say(f"{moment}: {outside} without protection, {moments[moment]} with")
     for kind in ("waiting", "a session open", "after curl", "after s_client",
                  "after the resumption", "fifty", "in a core", "as it ends"):
         found = [n for moment, n in hollow.items() if moment.startswith(kind)]
@@ -205,8 +202,8 @@ def kept_by_the_kernel(tap, keys, scratch):
     tap.ok(not counts[0] and searched, f"{BACKEND}: with -c, in registers and what the kernel "
            f"keeps of them, {searched} bytes: {counts[0]} copies")
     # What libcrypto leaves in registers, libc may happen to overwrite on another processor.
-    tap.ok(True, "control: without protection, in registers and what the kernel keeps: "
-           f"{counts[1]} copies{'' if counts[1] else ' # SKIP none are left on this processor'}")
+    tap.ok(counts[1], "control: without protection, in registers and what the kernel keeps: "
+           f"{counts[1]} copies", missing="" if counts[1] else "none are left on this processor")
 
 
 def limit(tap, keys, scratch):
@@ -243,7 +240,7 @@ def limit(tap, keys, scratch):
 
 def main():
     os.environ["LC_ALL"] = "C"
-    tap = Tap()
+    tap = Document()
     with tempfile.TemporaryDirectory(prefix="lethe-tls-") as scratch:
         keys = Keys(scratch)
         moments = life(tap, keys, scratch, False)
@@ -252,8 +249,7 @@ def main():
             kept_by_the_kernel(tap, keys, scratch)
             limit(tap, keys, scratch)
         privileges(tap, keys, scratch)
-    tap.print()
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 if __name__ == "__main__":
