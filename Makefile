@@ -261,7 +261,8 @@ check-all: check-kmod check-bpf
 	$(Q)shellcheck .ci/deps .ci/run user/completion/lethectl kmod/packaging/lethe-mok \
 		$(call SOURCES,'*.sh') tests/vm/init tests/vm/shell/man tests/vm/shell/bashrc
 	$(call say,PYTHON,tests)
-	$(Q)python3 -B -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' \
+	$(Q)pylint --errors-only --disable=no-member,too-many-function-args --score=n \
+		--init-hook='import sys; sys.path[:0] = "$(sort $(dir $(call SOURCES,'*.py')))".split()' \
 		$(call SOURCES,'*.py')
 	$(call say,MAN,user/man)
 	$(Q)! mandoc -T lint $(MAN_PAGES) 2>/dev/null | grep -v 'referenced manual not found'
