@@ -59,9 +59,8 @@ def _check_module(module, kernel):
             f'{kernel.release}: build it again')
 
 
-def _config(mode, drivers, module, programs, size):
-    values = {'MODE': mode, 'DRIVERS': ' '.join(drivers), 'MODULE': module, 'PROGRAMS': len(programs),
-              'EXIT_VALUE': EXIT_VALUE, 'COLUMNS': size[0], 'ROWS': size[1]}
+def _config(**values):
+    """What init is told, in shell."""
     return ''.join(f'{name}={shlex.quote(str(value))}\n'
                    for name, value in values.items())
 
@@ -130,6 +129,9 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
                   '. /vm/environment\ncd /lethe || exit 126\n'
                   f'exec {shlex.join(words)}\n')
     root.file('/vm/environment', _environment(options.env, mode))
-    root.file('/vm/config', _config(mode, drivers, module, programs, size))
+    root.file('/vm/config', _config(
+        MODE=mode, DRIVERS=' '.join(drivers), MODULE=module, PROGRAMS=len(programs),
+        DIRECT_MAP='yes' * getattr(options, 'direct_map', False), EXIT_VALUE=EXIT_VALUE,
+        COLUMNS=size[0], ROWS=size[1]))
     root.write(path)
     return titles
