@@ -21,14 +21,25 @@ int pipe_ends[2];
 static uint8_t in_bss[PLANT_SIZE];
 static uint8_t in_data[PLANT_SIZE] = "not empty";
 
-static void plant(void *at, size_t length)
+static void make(void *at, size_t length)
+{
+	if (getrandom(at, length, 0) != (ssize_t)length)
+		_exit(1);
+}
+
+static void tell(const void *at, size_t length)
 {
 	struct needle needle;
 
-	if (getrandom(at, length, 0) != (ssize_t)length ||
-	    needle_make(&needle, "secret", at, length) ||
+	if (needle_make(&needle, "secret", at, length) ||
 	    needle_write(pipe_ends[1], &needle))
 		_exit(1);
+}
+
+static void plant(void *at, size_t length)
+{
+	make(at, length);
+	tell(at, length);
 }
 
 _Noreturn void plant_rest(void)
@@ -65,6 +76,18 @@ void plant_on_dead_stack(void)
 void plant_on_heap(void)
 {
 	plant(malloc(PLANT_SIZE), PLANT_SIZE);
+	plant_rest();
+}
+
+void plant_line_on_heap(void)
+{
+	uint8_t *at = malloc(NEEDLE_MIN);
+
+	make(at, NEEDLE_MIN);
+	for (int i = 0; i < NEEDLE_MIN; i++)
+		at[i] |= 0x80;
+	at[NEEDLE_MIN - 1] = '\n';
+	tell(at, NEEDLE_MIN);
 	plant_rest();
 }
 

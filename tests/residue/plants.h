@@ -24,6 +24,8 @@ void plant_on_stack(void);
 void plant_on_dead_stack(void);
 void plant_on_thread_stack(void);
 void plant_on_heap(void);
+/* The shortest there is, and by chance like a line of text that somebody typed. */
+void plant_line_on_heap(void);
 void plant_in_library_bss(void);
 void plant_in_library_data(void);
 void plant_in_closed_pages(void);

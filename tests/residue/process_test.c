@@ -197,11 +197,13 @@ int main(void)
 		      0);
 	if (shared == MAP_FAILED || pipe(pipe_ends))
 		tap_bail("%s", strerror(errno));
-	tap_plan(15);
+	tap_plan(16);
 	test_place(plant_on_stack, WHERE_STACK, "a secret on the stack is found there");
 	test_place(plant_on_dead_stack, WHERE_STACK, "so is one on dead stack");
 	test_place(plant_on_thread_stack, WHERE_STACK, "so is one on a thread's stack");
 	test_place(plant_on_heap, WHERE_HEAP, "a secret on the heap is found there");
+	test_place(plant_line_on_heap, WHERE_HEAP,
+		   "so is one of eight bytes of which the last is a newline");
 	test_place(plant_in_library_bss, WHERE_LIBRARY,
 		   "a secret in .bss is found as library data");
 	test_place(plant_in_library_data, WHERE_LIBRARY, "so is one in .data");

@@ -40,32 +40,30 @@ static struct scan scans[MAX_NEEDLES];
 static size_t nr_needles;
 static bool verbose;
 
-/* The secret itself, in a pipe: for as long as it takes the scan to read it. -1: none. */
-static int unmasked(const struct needle *needle)
+/* A scan for the secret itself, which is there for as long as that takes to be made. */
+static int open_scan(struct scan *scan, const struct needle *needle)
 {
 	uint8_t *secret = locked_new(NEEDLE_MAX);
-	int ends[2] = { -1, -1 };
-	ssize_t n = -1;
+	int status;
 
-	if (secret && !pipe2(ends, O_CLOEXEC)) {
-		for (uint32_t i = 0; i < needle->length; i++)
-			secret[i] = needle->masked[i] ^ needle->mask[i];
-		n = write(ends[1], secret, needle->length);
-		close(ends[1]);
+	if (!secret) {
+		fprintf(stderr, "residue-search: needle %s: %s\n", needle->name,
+			strerror(errno));
+		return -1;
 	}
-	if (secret)
-		locked_free(secret, NEEDLE_MAX);
-	if (n == (ssize_t)needle->length)
-		return ends[0];
-	fprintf(stderr, "residue-search: needle %s: %s\n", needle->name, strerror(errno));
-	close(ends[0]);
-	return -1;
+	for (uint32_t i = 0; i < needle->length; i++)
+		secret[i] = needle->masked[i] ^ needle->mask[i];
+	status = scan_open_bytes(scan, secret, needle->length, (1U << NR_FORMS) - 1);
+	locked_free(secret, NEEDLE_MAX);
+	if (status)
+		fprintf(stderr, "residue-search: needle %s is refused\n", needle->name);
+	return status;
 }
 
 static int read_needles(void)
 {
 	struct needle needle;
-	int err, fd;
+	int err;
 
 	while ((err = needle_read(STDIN_FILENO, &needle)) > 0) {
 		if (nr_needles == MAX_NEEDLES) {
@@ -73,18 +71,9 @@ static int read_needles(void)
 				MAX_NEEDLES);
 			return -1;
 		}
-		fd = unmasked(&needle);
-		if (fd < 0)
-			return -1;
 		needles[nr_needles] = needle;
-		err = scan_open(&scans[nr_needles++], fd, NEEDLE_MIN,
-				(1U << NR_FORMS) - 1);
-		close(fd);
-		if (err) {
-			fprintf(stderr, "residue-search: needle %s is refused\n",
-				needle.name);
+		if (open_scan(&scans[nr_needles++], &needle))
 			return -1;
-		}
 	}
 	if (err)
 		fprintf(stderr, "residue-search: reading needles: %s\n", strerror(-err));

@@ -96,10 +96,13 @@ bool window_fit(const uint8_t *bytes);
 /* scan_secret.c: pages that are locked and in no core dump. NULL and errno. */
 void *locked_new(size_t length);
 void locked_free(void *pages, size_t length);
+/* Whether it can be searched for; or in @why what is wrong. */
+bool secret_fit(const uint8_t *secret, size_t length, size_t minimum, char *why,
+		size_t room);
 /*
- * Reads the secret from @fd to its end, and sees whether it can be searched for. Its
- * length; or -errno, and in @why what is wrong. @secret is from locked_new(), of
- * SCAN_MAX + 1 bytes.
+ * Reads the secret from @fd to its end, without the newline that ends a text. Its length;
+ * or -errno, and in @why what is wrong. @secret is from locked_new(), of SCAN_MAX + 1
+ * bytes.
  */
 ssize_t secret_read(int fd, uint8_t *secret, size_t minimum, char *why, size_t room);
 
@@ -344,6 +347,9 @@ unsigned int option_forms(struct argp_state *state, const char *list);
  * thread; this process is out of others' reach from here on (PR_SET_DUMPABLE).
  */
 int scan_open(struct scan *scan, int fd, size_t minimum, unsigned int forms);
+/* The same, of a secret that the caller has: each byte of it. */
+int scan_open_bytes(struct scan *scan, const uint8_t *secret, size_t length,
+		    unsigned int forms);
 /*
  * Searches @pid, stopped for as long. What was found, and the maps, are in @scan until the
  * next one. 0; or -errno and in @why a sentence.

@@ -93,37 +93,46 @@ static bool judge(const uint8_t *secret, size_t length, char *why, size_t room)
 	return false;
 }
 
+bool secret_fit(const uint8_t *secret, size_t length, size_t minimum, char *why,
+		size_t room)
+{
+	if (length < SCAN_MIN)
+		snprintf(
+			why, room,
+			"the secret is refused: it has %zu bytes, and what is shorter than %d is found by chance",
+			length, SCAN_MIN);
+	else if (length > SCAN_MAX)
+		snprintf(why, room,
+			 "the secret is longer than %d bytes: give a part of it",
+			 SCAN_MAX);
+	else if (length < minimum)
+		snprintf(why, room,
+			 "--minimum %zu is more than the %zu bytes of the secret",
+			 minimum, length);
+	else
+		return judge(secret, length, why, room);
+	return false;
+}
+
 ssize_t secret_read(int fd, uint8_t *secret, size_t minimum, char *why, size_t room)
 {
 	ssize_t length = read_all(fd, secret, SCAN_MAX + 1);
 
-	if (length < 0)
+	if (length < 0) {
 		snprintf(
 			why, room, "cannot read the secret from file descriptor %d: %s%s",
 			fd, strerror((int)-length),
 			length == -EBADF ?
 				". Give one that is open for reading: --secret-fd 3 3<FILE" :
 				"");
-	else if (!length)
+		return length;
+	}
+	if (!length) {
 		snprintf(why, room, "file descriptor %d is empty: there is no secret",
 			 fd);
-	else if (length > SCAN_MAX)
-		snprintf(why, room,
-			 "the secret is longer than %d bytes: give a part of it",
-			 SCAN_MAX);
-	if (length <= 0 || length > SCAN_MAX)
-		return length < 0 ? length : -EINVAL;
-	length = without_newline(secret, length);
-	if (length < SCAN_MIN)
-		snprintf(
-			why, room,
-			"the secret is refused: it has %zd bytes, and what is shorter than %d is found by chance",
-			length, SCAN_MIN);
-	else if ((size_t)length < minimum)
-		snprintf(why, room,
-			 "--minimum %zu is more than the %zd bytes of the secret",
-			 minimum, length);
-	else if (judge(secret, (size_t)length, why, room))
-		return length;
-	return -EINVAL;
+		return -EINVAL;
+	}
+	if (length <= SCAN_MAX)
+		length = without_newline(secret, length);
+	return secret_fit(secret, (size_t)length, minimum, why, room) ? length : -EINVAL;
 }

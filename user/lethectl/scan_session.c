@@ -47,36 +47,24 @@ static void wipe(void *arg)
 	kernel_wipe(scan);
 }
 
-/* The secret into the table, and nothing else left of it. 0 or an exit status. */
-static int prepare(struct scan *scan, int fd, size_t minimum, unsigned int forms)
+/* The secret into the table. 0 or an exit status. */
+static int add_forms(struct scan *scan, const uint8_t *secret, size_t length,
+		     size_t minimum, unsigned int forms)
 {
-	uint8_t *secret = locked_new(SCAN_MAX + 1);
-	ssize_t length;
-	char why[512];
 	int err = 0;
 
-	if (!secret)
-		return output_error("no locked memory: %s; raise it with ulimit -l",
-				    strerror(errno));
-	length = secret_read(fd, secret, minimum, why, sizeof(why));
-	if (length < 0) {
-		locked_free(secret, SCAN_MAX + 1);
-		return output_error("%s", why);
-	}
-	scan->secret_length = (size_t)length;
-	scan->table = table_new(scan->secret_length, minimum);
+	scan->secret_length = length;
+	scan->table = table_new(length, minimum);
 	if (!scan->table) {
 		err = -errno;
 	} else {
 		scan->undo = undo_push(wipe, scan);
-		err = forms_add(scan->table, forms, secret, scan->secret_length);
+		err = forms_add(scan->table, forms, secret, length);
 		if (!err)
-			err = cipher_forms_add(scan->table, forms, secret,
-					       scan->secret_length);
+			err = cipher_forms_add(scan->table, forms, secret, length);
 		if (!err)
 			err = table_finish(scan->table);
 	}
-	locked_free(secret, SCAN_MAX + 1);
 	/* What the compiler put on the stack, and into registers. */
 	lethe_wipe_thread();
 	if (err)
@@ -86,16 +74,16 @@ static int prepare(struct scan *scan, int fd, size_t minimum, unsigned int forms
 	return 0;
 }
 
-int scan_open(struct scan *scan, int fd, size_t minimum, unsigned int forms)
+static void begin(struct scan *scan)
 {
-	int status;
-
 	*scan = (struct scan){ .memory = -1, .pagemap = -1 };
 	/* Whoever may not read us as root may not otherwise. */
 	prctl(PR_SET_DUMPABLE, 0);
-	status = prepare(scan, fd, minimum, forms);
-	if (status)
-		return status;
+}
+
+/* With the table there. */
+static int open_engine(struct scan *scan)
+{
 	scan->engine = engine_new(scan->table, found, memory_peek, scan);
 	scan->buffer = locked_new(SCAN_ROOM);
 	scan->peeked = locked_new(4096);
@@ -103,6 +91,40 @@ int scan_open(struct scan *scan, int fd, size_t minimum, unsigned int forms)
 	if (!scan->engine || !scan->buffer || !scan->peeked || !scan->findings)
 		return output_error("no memory: %s", strerror(errno));
 	return 0;
+}
+
+int scan_open(struct scan *scan, int fd, size_t minimum, unsigned int forms)
+{
+	uint8_t *secret;
+	ssize_t length;
+	char why[512];
+	int status;
+
+	begin(scan);
+	secret = locked_new(SCAN_MAX + 1);
+	if (!secret)
+		return output_error("no locked memory: %s; raise it with ulimit -l",
+				    strerror(errno));
+	length = secret_read(fd, secret, minimum, why, sizeof(why));
+	if (length < 0)
+		status = output_error("%s", why);
+	else
+		status = add_forms(scan, secret, (size_t)length, minimum, forms);
+	locked_free(secret, SCAN_MAX + 1);
+	return status ? status : open_engine(scan);
+}
+
+int scan_open_bytes(struct scan *scan, const uint8_t *secret, size_t length,
+		    unsigned int forms)
+{
+	char why[512];
+	int status;
+
+	begin(scan);
+	if (!secret_fit(secret, length, SCAN_MIN, why, sizeof(why)))
+		return output_error("%s", why);
+	status = add_forms(scan, secret, length, SCAN_MIN, forms);
+	return status ? status : open_engine(scan);
 }
 
 static int open_memory(struct scan *scan)

@@ -51,17 +51,9 @@ static bool search_for(const struct known *row, struct actor *actor,
 		       size_t room)
 {
 	struct scan scan;
-	int ends[2], status = 1, err;
+	int err;
 
-	if (pipe(ends) ||
-	    write(ends[1], secret->bytes, secret->length) != (ssize_t)secret->length) {
-		snprintf(why, room, "no pipe for the secret");
-		return false;
-	}
-	close(ends[1]);
-	status = scan_open(&scan, ends[0], SCAN_MIN, ALL_FORMS);
-	close(ends[0]);
-	if (status) {
+	if (scan_open_bytes(&scan, secret->bytes, secret->length, ALL_FORMS)) {
 		snprintf(why, room, "this secret cannot be searched for: see above");
 		scan_close(&scan);
 		return false;
