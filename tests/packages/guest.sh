@@ -25,6 +25,10 @@ quiet() {
 	[ "$(systemctl is-system-running)" = running ] && ! systemctl --failed --quiet | grep . &&
 		! journalctl --boot --priority warning --quiet | grep -v taint | grep -i lethe
 }
+get() { apt-get -y -q -o DPkg::Lock::Timeout=120 "$@"; }
+removed() { says 'lethe: in use, so the module stays until' get purge lethe-dkms; }
+stays() { loaded && kill -0 "$holder" && ! modinfo lethe && [ ! -e /etc/modprobe.d/lethe.conf ]; }
+taken() { rmmod lethe && gone; }
 
 try 'the module was loaded at boot' loaded
 try 'systemd-modules-load.service is what did it' systemctl is-active systemd-modules-load
@@ -37,12 +41,21 @@ try 'lethectl run has an unmodified program on the secret heap' \
 try 'each page of the manual is found' pages
 try 'nothing failed, and the journal has no warning of it' quiet
 
-if [ "$VERB" = purge ]; then
+if [ "$VERB" = use ]; then
+	# Whoever has the device open, as who has secret pages does.
+	sleep infinity 3</dev/lethe &
+	holder=$!
+	try 'removed while a program has it open, the package says that the module stays' removed
+	try 'which it does, and the program with it; nothing else stays' stays
+	kill "$holder"
+	wait "$holder"
+	try 'rmmod takes it when the program has ended, as was said' taken
+else
 	rm /home/user/section /home/user/section.c
 	# Of itself apt keeps what came along if anything suggests it: apt dpkg-dev, which
 	# has perl and a compiler with it.
 	# shellcheck disable=SC2086
-	try 'all is purged, and what came with it' apt-get -y -q -o DPkg::Lock::Timeout=120 \
+	try 'all is purged, and what came with it' get \
 		-o APT::AutoRemove::SuggestsImportant=false \
 		-o APT::AutoRemove::RecommendsImportant=false purge --autoremove $PACKAGES
 	# Debian 13's dkms leaves its signing key, of which it cannot know who trusts it. Where
