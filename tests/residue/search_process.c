@@ -15,7 +15,6 @@
  * Exit status: 0 the search was made, whatever it found; 2 it could not be.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>

@@ -131,7 +131,7 @@ def make(path, mode, options, kernel, build, size=(80, 24)):
     root.file('/vm/environment', _environment(options.env, mode))
     root.file('/vm/config', _config(
         MODE=mode, DRIVERS=' '.join(drivers), MODULE=module, PROGRAMS=len(programs),
-        DIRECT_MAP='yes' * getattr(options, 'direct_map', False), EXIT_VALUE=EXIT_VALUE,
+        DIRECT_MAP='yes' if getattr(options, 'direct_map', False) else '', EXIT_VALUE=EXIT_VALUE,
         COLUMNS=size[0], ROWS=size[1]))
     root.write(path)
     return titles
